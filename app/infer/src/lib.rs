@@ -1,0 +1,1 @@
+//! ONNX Runtime: finding and fetching the library, providers, sessions, self-check.

@@ -1,0 +1,1 @@
+//! Pure: evaluation of detection, calibration, depth, tracking, robustness, and what distillation lost.

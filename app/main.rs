@@ -1,0 +1,2 @@
+//! Arguments to verb to exit code, nothing else.
+fn main() {}

@@ -1,0 +1,1 @@
+//! What obstacles mean: time to collision and risk.

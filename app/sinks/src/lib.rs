@@ -1,0 +1,1 @@
+//! Where results go: objects.jsonl, rerun, MCAP, CAN, metrics.
