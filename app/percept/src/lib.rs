@@ -6,10 +6,12 @@
 
 pub mod assess;
 pub mod cloud;
+pub mod depth;
 pub mod detection;
 pub mod fuse;
 pub mod image;
 pub mod model;
+pub mod report;
 pub mod space;
 pub mod tensor;
 pub mod time;

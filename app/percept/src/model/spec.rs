@@ -53,8 +53,6 @@ pub enum HeadFamily {
     Fastestdet,
     /// One map of depth.
     Depth,
-    /// Our multi-task student: boxes, masks and depth in one graph.
-    Student,
 }
 
 /// What a depth network's numbers mean.
