@@ -1,2 +1,22 @@
-//! Arguments to verb to exit code, nothing else.
-fn main() {}
+//! Ocellus: arguments -> verb -> exit code, nothing else.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+mod cli;
+mod exit;
+mod launch;
+mod models;
+mod wire;
+
+fn main() -> ExitCode {
+    let arguments = cli::Arguments::parse();
+    match arguments.verb.run() {
+        Ok(outcome) => ExitCode::from(outcome.code()),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(exit::code_of(&error))
+        }
+    }
+}

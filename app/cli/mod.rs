@@ -1,0 +1,55 @@
+//! The command line: one file per verb, each with its arguments and its `run`.
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::exit::Outcome;
+
+mod detect;
+mod diff;
+mod inspect;
+mod replay;
+mod run;
+mod setup;
+
+/// Perception for robots and vehicles: camera and LiDAR in, obstacles out, with proof of how old that knowledge is.
+#[derive(Debug, Parser)]
+#[command(name = "ocellus", version, max_term_width = 120)]
+#[command(after_help = "Exit codes: 0 done; 1 failed; 2 wrong usage or configuration; 3 finished but lost data;\n\
+                        4 a required provider, self-check, hash or statement was not met.")]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// What the program can be asked to do.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Run a launch file.
+    Run(run::Run),
+    /// Replay a recorded drive through networks, fusion and tracking.
+    Replay(replay::Replay),
+    /// Compare the objects of two runs.
+    Diff(diff::Diff),
+    /// Bare detections on pictures, as COCO results.
+    Detect(detect::Detect),
+    /// Say what a drive, a model, a calibration or a launch file holds.
+    Inspect(inspect::Inspect),
+    /// Fetch ONNX Runtime into the user's cache.
+    Setup(setup::Setup),
+}
+
+impl Verb {
+    /// Does it.
+    pub fn run(self) -> Result<Outcome> {
+        match self {
+            Self::Run(verb) => verb.run(),
+            Self::Replay(verb) => verb.run(),
+            Self::Diff(verb) => verb.run(),
+            Self::Detect(verb) => verb.run(),
+            Self::Inspect(verb) => verb.run(),
+            Self::Setup(verb) => verb.run(),
+        }
+    }
+}

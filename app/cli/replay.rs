@@ -1,0 +1,106 @@
+//! `ocellus replay DRIVE`: the short form of a launch file for recorded drives.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::exit::Outcome;
+use crate::launch::file::{ModelTable, SpeedValue};
+use crate::launch::{LaunchFile, Plan};
+use crate::wire;
+
+/// Replay a recorded drive through networks, fusion and tracking.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: ocellus replay /data/2011_09_26_drive_0001_sync --model yolox_nano.onnx --out out --save\n\
+                        The run's folder gets objects.jsonl, ledger.json, latency.json and run.json.")]
+pub struct Replay {
+    /// A recorded drive: KITTI raw or object, Argoverse 2 log, folder of pictures, video file.
+    drive: PathBuf,
+    /// An ONNX file, or the name of a folder under models/; may be given several times. None: LiDAR only.
+    #[arg(long = "model", value_name = "FILE|NAME")]
+    models: Vec<PathBuf>,
+    /// The folder the results go to.
+    #[arg(long)]
+    out: PathBuf,
+    /// A calibration file that replaces the drive's own.
+    #[arg(long, value_name = "FILE")]
+    calib: Option<PathBuf>,
+    /// Sensors to use, by name; all unless told.
+    #[arg(long = "sensor", value_name = "NAME")]
+    sensors: Vec<String>,
+    /// Write drive.rrd.
+    #[arg(long)]
+    save: bool,
+    /// Start the rerun viewer.
+    #[arg(long)]
+    spawn: bool,
+    /// Send to a running rerun viewer, e.g. rerun+http://127.0.0.1:9876/proxy.
+    #[arg(long, value_name = "URL", conflicts_with = "spawn")]
+    connect: Option<String>,
+    /// `max`, or a factor of real time.
+    #[arg(long, default_value = "max")]
+    speed: String,
+    /// Our own worker threads for decoding and preprocessing.
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+    /// Providers in order of preference, e.g. tensorrt,cuda,cpu.
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    providers: Vec<String>,
+    /// The provider without which the run must not start (exit code 4).
+    #[arg(long, value_name = "PROVIDER")]
+    require: Option<String>,
+    /// Lowest score reported.
+    #[arg(long, value_name = "0..1")]
+    score: Option<f32>,
+    /// Milliseconds of sensor time a camera frame waits for a sweep stamped after it.
+    #[arg(long, value_name = "MS")]
+    wait_ms: Option<f64>,
+    /// The ONNX Runtime library.
+    #[arg(long, value_name = "FILE")]
+    ort_lib: Option<PathBuf>,
+    /// Override a key of the launch file this stands for; may be given several times.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Print the summary as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Replay {
+    pub(super) fn run(self) -> Result<Outcome> {
+        let json = self.json;
+        let overrides = self.set.clone();
+        let mut file = self.launch_file();
+        file.apply(&overrides)?;
+        let summary = wire::run(&Plan::from_file(&file)?)?;
+        summary.print(json)?;
+        Ok(summary.outcome())
+    }
+
+    fn launch_file(self) -> LaunchFile {
+        let mut file = LaunchFile::default();
+        file.source.drive = Some(self.drive);
+        file.source.calib = self.calib;
+        file.source.sensors = (!self.sensors.is_empty()).then_some(self.sensors);
+        file.source.speed = Some(SpeedValue::Text(self.speed));
+        file.runtime.threads = self.threads;
+        file.runtime.ort_lib = self.ort_lib;
+        file.fusion.wait_ms = self.wait_ms;
+        file.output.dir = Some(self.out);
+        file.output.save = Some(self.save);
+        file.viewer.spawn = Some(self.spawn);
+        file.viewer.connect = self.connect;
+        let providers = self.providers;
+        let (require, score) = (self.require, self.score);
+        let table = |path| ModelTable {
+            path: Some(path),
+            providers: (!providers.is_empty()).then(|| providers.clone()),
+            require: require.clone(),
+            score,
+            ..ModelTable::default()
+        };
+        file.model = self.models.into_iter().map(table).collect();
+        file
+    }
+}

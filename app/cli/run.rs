@@ -1,0 +1,34 @@
+//! `ocellus run LAUNCH`: runs a launch file.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::exit::Outcome;
+use crate::launch::{LaunchFile, Plan};
+use crate::wire;
+
+/// Run a launch file.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: ocellus run launch/replay.toml --set source.drive=/data/drive_0001 --set output.dir=out")]
+pub struct Run {
+    /// The launch file (TOML).
+    launch: PathBuf,
+    /// Override a key, e.g. `model.0.score=0.4`; may be given several times.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Print the summary as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Run {
+    pub(super) fn run(self) -> Result<Outcome> {
+        let file = LaunchFile::read(&self.launch, &self.set)?;
+        let plan = Plan::from_file(&file)?;
+        let summary = wire::run(&plan)?;
+        summary.print(self.json)?;
+        Ok(summary.outcome())
+    }
+}

@@ -1,0 +1,220 @@
+//! The validated plan of a run: every value there, every default named, every contradiction refused.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, anyhow};
+
+use super::file::{LaunchFile, ModelTable, SpeedValue};
+use crate::exit;
+
+/// Threads of our own for decoding and preprocessing, unless told otherwise: fits a two-core laptop.
+const THREADS_DEFAULT: usize = 2;
+/// Threads of ONNX Runtime per network. Part of the plan, never the number of cores: results must not depend on them.
+const INTRA_THREADS_DEFAULT: usize = 2;
+/// More workers than this is a slip of the pen.
+const THREADS_MAX: usize = 256;
+/// A sweep older than this says too little about a moving scene: two turns of a 10 Hz LiDAR and some jitter.
+const SWEEP_AGE_MS_MAX_DEFAULT: f64 = 250.0;
+
+/// How fast a drive is replayed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Speed {
+    /// As fast as the machine can.
+    Max,
+    /// This many times real time.
+    Factor(f64),
+}
+
+/// One network.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelPlan {
+    /// ONNX file, folder with model.toml, or name under models/.
+    pub path: PathBuf,
+    /// Cameras by name; all where `None`.
+    pub sensors: Option<Vec<String>>,
+    /// Provider names in order of preference.
+    pub providers: Vec<String>,
+    /// The provider without which the run must not start.
+    pub require: Option<String>,
+    /// ONNX Runtime's own threads.
+    pub intra_threads: usize,
+    /// Lowest score reported; the model's own where `None`.
+    pub score: Option<f32>,
+    /// Intersection over union of NMS; the model's own where `None`.
+    pub nms: Option<f32>,
+    /// Most detections per picture; the model's own where `None`.
+    pub max: Option<usize>,
+}
+
+/// Where pictures are shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ViewerPlan {
+    /// Nowhere.
+    None,
+    /// A viewer that is started.
+    Spawn,
+    /// A viewer that runs, by its address.
+    Connect(String),
+}
+
+/// What is run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// The recorded drive.
+    pub drive: PathBuf,
+    /// A calibration file that replaces the drive's own.
+    pub calib: Option<PathBuf>,
+    /// Sensors by name; all where `None`.
+    pub sensors: Option<Vec<String>>,
+    /// How fast the drive is replayed.
+    pub speed: Speed,
+    /// The networks; none for a LiDAR-only run.
+    pub models: Vec<ModelPlan>,
+    /// Our own worker threads.
+    pub threads: usize,
+    /// The ONNX Runtime library, where told.
+    pub ort_lib: Option<PathBuf>,
+    /// How long a camera frame waits for a later sweep, seconds of sensor time.
+    pub fusion_wait_s: f64,
+    /// Oldest sweep that is still used, seconds of sensor time.
+    pub sweep_age_s_max: f64,
+    /// Cameras' height above the ground, metres, where told.
+    pub camera_height_m: Option<f64>,
+    /// The run's folder.
+    pub out: PathBuf,
+    /// Whether drive.rrd is written.
+    pub save: bool,
+    /// Where pictures are shown.
+    pub viewer: ViewerPlan,
+}
+
+impl Plan {
+    /// Validates a launch file. Errors carry exit code 2.
+    pub fn from_file(file: &LaunchFile) -> Result<Self> {
+        Self::validate(file).map_err(exit::usage)
+    }
+
+    fn validate(file: &LaunchFile) -> Result<Self> {
+        let drive = file.source.drive.clone().ok_or_else(|| missing("source.drive", "the path of a recorded drive"))?;
+        let out = file.output.dir.clone().ok_or_else(|| missing("output.dir", "the folder the results go to"))?;
+        let threads = file.runtime.threads.unwrap_or(THREADS_DEFAULT);
+        in_range("runtime.threads", threads as f64, 1.0, THREADS_MAX as f64)?;
+        let wait_ms = file.fusion.wait_ms.unwrap_or(0.0);
+        in_range("fusion.wait_ms", wait_ms, 0.0, 10_000.0)?;
+        let age_ms = file.fusion.sweep_age_ms_max.unwrap_or(SWEEP_AGE_MS_MAX_DEFAULT);
+        in_range("fusion.sweep_age_ms_max", age_ms, 0.0, 60_000.0)?;
+        if let Some(height) = file.fusion.camera_height_m {
+            in_range("fusion.camera_height_m", height, 0.05, 20.0)?;
+        }
+        let models = file.model.iter().enumerate().map(|(i, m)| model(i, m)).collect::<Result<_>>()?;
+        Ok(Self {
+            drive,
+            calib: file.source.calib.clone(),
+            sensors: file.source.sensors.clone(),
+            speed: speed(file.source.speed.as_ref())?,
+            models,
+            threads,
+            ort_lib: file.runtime.ort_lib.clone(),
+            fusion_wait_s: wait_ms * 1e-3,
+            sweep_age_s_max: age_ms * 1e-3,
+            camera_height_m: file.fusion.camera_height_m,
+            out,
+            save: file.output.save.unwrap_or(false),
+            viewer: viewer(file)?,
+        })
+    }
+}
+
+fn viewer(file: &LaunchFile) -> Result<ViewerPlan> {
+    match (file.viewer.spawn.unwrap_or(false), &file.viewer.connect) {
+        (true, Some(_)) => Err(anyhow!("viewer.spawn and viewer.connect are both set: choose one")),
+        (true, None) => Ok(ViewerPlan::Spawn),
+        (false, Some(url)) => Ok(ViewerPlan::Connect(url.clone())),
+        (false, None) => Ok(ViewerPlan::None),
+    }
+}
+
+fn speed(value: Option<&SpeedValue>) -> Result<Speed> {
+    let factor = match value {
+        None => return Ok(Speed::Max),
+        Some(SpeedValue::Text(text)) if text == "max" => return Ok(Speed::Max),
+        Some(SpeedValue::Text(text)) => text.parse::<f64>().map_err(|_| {
+            anyhow!("source.speed: expected \"max\" or a factor of real time such as 1 or 0.5, got \"{text}\"")
+        })?,
+        Some(SpeedValue::Factor(factor)) => *factor,
+    };
+    in_range("source.speed", factor, 0.01, 1000.0)?;
+    Ok(Speed::Factor(factor))
+}
+
+fn model(index: usize, table: &ModelTable) -> Result<ModelPlan> {
+    let key = |name: &str| format!("model.{index}.{name}");
+    let path = table.path.clone().ok_or_else(|| missing(&key("path"), "an ONNX file or the name of a model"))?;
+    if path.as_os_str().is_empty() || path == Path::new(".") {
+        return Err(missing(&key("path"), "an ONNX file or the name of a model"));
+    }
+    let intra_threads = table.intra_threads.unwrap_or(INTRA_THREADS_DEFAULT);
+    in_range(&key("intra_threads"), intra_threads as f64, 1.0, THREADS_MAX as f64)?;
+    for (name, value) in [("score", table.score), ("nms", table.nms)] {
+        if let Some(value) = value {
+            in_range(&key(name), f64::from(value), 0.0, 1.0)?;
+        }
+    }
+    if table.max == Some(0) {
+        return Err(anyhow!("{}: expected at least 1, got 0", key("max")));
+    }
+    Ok(ModelPlan {
+        path,
+        sensors: table.sensors.clone(),
+        providers: table.providers.clone().unwrap_or_else(|| vec!["cpu".to_owned()]),
+        require: table.require.clone(),
+        intra_threads,
+        score: table.score,
+        nms: table.nms,
+        max: table.max,
+    })
+}
+
+fn missing(key: &str, what: &str) -> anyhow::Error {
+    anyhow!("`{key}` is missing: give {what}, in the launch file or with --set {key}=...")
+}
+
+fn in_range(key: &str, value: f64, min: f64, max: f64) -> Result<()> {
+    if (min..=max).contains(&value) {
+        return Ok(());
+    }
+    Err(anyhow!("{key}: expected {min} to {max}, got {value}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(text: &str) -> Result<Plan> {
+        Plan::from_file(&LaunchFile::parse(text, &[])?)
+    }
+
+    #[test]
+    fn defaults_are_lossless_full_speed_and_two_threads() {
+        let plan = plan("source.drive='d'\noutput.dir='o'\nmodel=[{path='m.onnx'}]").unwrap();
+        assert_eq!((plan.speed, plan.threads, plan.models[0].intra_threads), (Speed::Max, 2, 2));
+        assert_eq!(plan.models[0].providers, ["cpu"]);
+        assert_eq!(plan.viewer, ViewerPlan::None);
+    }
+
+    #[test]
+    fn what_is_missing_or_out_of_range_is_named_and_exits_2() {
+        for (text, needle) in [
+            ("output.dir='o'", "source.drive"),
+            ("source.drive='d'", "output.dir"),
+            ("source.drive='d'\noutput.dir='o'\nruntime.threads=0", "runtime.threads"),
+            ("source.drive='d'\noutput.dir='o'\nsource.speed='fast'", "source.speed"),
+            ("source.drive='d'\noutput.dir='o'\nmodel=[{path='m',score=1.5}]", "model.0.score"),
+            ("source.drive='d'\noutput.dir='o'\nviewer={spawn=true,connect='x'}", "choose one"),
+        ] {
+            let error = plan(text).unwrap_err();
+            assert_eq!(exit::code_of(&error), 2);
+            assert!(format!("{error:#}").contains(needle), "{error:#}");
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! A model's path or name -> its bytes, specification and loaded network.
+//!
+//! A path may be an ONNX file (recognised, or told by a model.toml beside it), a folder with a model.toml, or the name of
+//! a folder under models/. Errors carry their exit code: 2 for what the user gave, 4 for a provider or hash not met.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use anyhow::{Context, Result, anyhow};
+use ocellus_infer::digest::check_digest;
+use ocellus_infer::{InferError, Library, Network, Provider, ProviderReport, Runtime, SessionOptions, library};
+use ocellus_percept::model::{HeadFamily, IoInfo, ModelManifest, ModelSpec, recognise};
+use serde_json::{Value, json};
+
+use crate::exit;
+
+/// What of a model is asked for.
+#[derive(Debug, Clone)]
+pub struct ModelRequest {
+    /// ONNX file, folder with model.toml, or name under models/.
+    pub path: PathBuf,
+    /// Provider names in order of preference.
+    pub providers: Vec<String>,
+    /// The provider without which loading fails with exit code 4.
+    pub require: Option<String>,
+    /// ONNX Runtime's own threads.
+    pub intra_threads: usize,
+}
+
+impl ModelRequest {
+    /// The model at `path` on the CPU.
+    pub fn new(path: PathBuf) -> Self {
+        Self { path, providers: vec!["cpu".to_owned()], require: None, intra_threads: SessionOptions::default().intra_threads }
+    }
+}
+
+/// A loaded network with its specification.
+pub struct Model {
+    /// The ONNX file.
+    pub file: PathBuf,
+    /// How it is fed and read.
+    pub spec: ModelSpec,
+    /// Whether a model.toml said so; else it was recognised.
+    pub manifest: Option<PathBuf>,
+    /// Licence text of the manifest.
+    pub licence: Option<String>,
+    /// The network, ready to run.
+    pub network: Network,
+}
+
+/// Finds ONNX Runtime, fetching it on first need (said on standard error), and starts it.
+pub fn start_runtime(told: Option<&Path>) -> Result<Runtime> {
+    let options = library::LocateOptions::from_environment(told);
+    let library = library::ensure(&options, &mut |event| eprintln!("{event}")).map_err(exit::usage)?;
+    Ok(Runtime::start(&library)?)
+}
+
+/// Fetches the pinned ONNX Runtime into the user's cache, where it is not there yet.
+pub fn fetch_library() -> Result<Library> {
+    Ok(library::setup(&mut |event| eprintln!("{event}"))?)
+}
+
+/// Whether `name` is a folder under models/ with a model.toml.
+pub fn is_shipped(name: &Path) -> bool {
+    shipped(name).is_some()
+}
+
+/// Loads a model.
+pub fn load(runtime: &Runtime, request: &ModelRequest) -> Result<Model> {
+    let (file, manifest) = locate(&request.path)?;
+    let text = manifest.as_ref().map(|path| std::fs::read_to_string(path).context(path.display().to_string())).transpose();
+    let manifest_of = |text: &String| ModelManifest::parse(text);
+    let parsed = text.map_err(exit::usage)?.as_ref().map(manifest_of).transpose();
+    let at = || manifest.as_ref().map_or_else(String::new, |path| path.display().to_string());
+    let parsed = parsed.with_context(at).map_err(exit::usage)?;
+    if let Some(expected) = parsed.as_ref().and_then(|m| m.sha256.as_ref()) {
+        check_digest(&file, expected).map_err(exit::unmet)?;
+    }
+    let mut network = Network::load(runtime, &file, &session_options(request)?).map_err(|error| match error {
+        InferError::RequiredProvider { .. } => exit::unmet(error),
+        InferError::Missing { .. } => exit::usage(error),
+        other => other.into(),
+    })?;
+    let spec = specification(&file, &network, parsed.as_ref())?;
+    shape_inputs(&mut network, &spec)?;
+    Ok(Model { file, spec, manifest, licence: parsed.and_then(|m| m.licence), network })
+}
+
+fn specification(file: &Path, network: &Network, manifest: Option<&ModelManifest>) -> Result<ModelSpec> {
+    let stem = file.file_stem().map_or_else(|| "model".to_owned(), |s| s.to_string_lossy().into_owned());
+    let (inputs, outputs) = (network.inputs(), network.outputs());
+    match manifest {
+        Some(manifest) => manifest.to_spec(inputs, outputs).with_context(|| format!("{stem}: model.toml")),
+        None => recognise(&stem, inputs, outputs, network.metadata()).with_context(|| file.display().to_string()),
+    }
+    .map_err(exit::usage)
+}
+
+/// Dynamic dimensions take the specification's size.
+fn shape_inputs(network: &mut Network, spec: &ModelSpec) -> Result<()> {
+    let is_dynamic = |info: &&IoInfo| info.name == spec.input.name && info.shape.iter().skip(1).any(Option::is_none);
+    if network.inputs().iter().any(|info| is_dynamic(&info)) {
+        network.set_input_shape(&spec.input.name, &[1, 3, spec.input.height, spec.input.width])?;
+    }
+    Ok(())
+}
+
+fn session_options(request: &ModelRequest) -> Result<SessionOptions> {
+    let parse = |name: &String| Provider::from_str(name).map_err(exit::usage);
+    Ok(SessionOptions {
+        providers: request.providers.iter().map(parse).collect::<Result<_>>()?,
+        require: request.require.as_ref().map(parse).transpose()?,
+        intra_threads: request.intra_threads,
+        ..SessionOptions::default()
+    })
+}
+
+/// The ONNX file of `path`, and the manifest that speaks for it.
+fn locate(path: &Path) -> Result<(PathBuf, Option<PathBuf>)> {
+    let folder = if path.is_dir() { Some(path.to_owned()) } else { shipped(path).filter(|_| !path.exists()) };
+    if let Some(folder) = folder {
+        let manifest = folder.join("model.toml");
+        let text = std::fs::read_to_string(&manifest)
+            .with_context(|| format!("{}: a model's folder holds a model.toml and its .onnx", manifest.display()))
+            .map_err(exit::usage)?;
+        let parsed = ModelManifest::parse(&text).with_context(|| manifest.display().to_string()).map_err(exit::usage)?;
+        return Ok((folder.join(&parsed.file), Some(manifest)));
+    }
+    if !path.exists() {
+        let known = shipped_names().join(", ");
+        let known = if known.is_empty() { String::new() } else { format!("; models here: {known}") };
+        return Err(exit::usage(anyhow!("model {}: no such file, nor a folder under models/{known}", path.display())));
+    }
+    // A manifest beside a bare file speaks for it only where it names it.
+    let manifest = path.with_file_name("model.toml");
+    let names_it = |text: String| ModelManifest::parse(&text).is_ok_and(|m| Some(m.file.as_ref()) == path.file_name());
+    let speaks = std::fs::read_to_string(&manifest).is_ok_and(names_it);
+    Ok((path.to_owned(), speaks.then_some(manifest)))
+}
+
+/// Folders that may hold models/: here, and above the program itself.
+fn model_roots() -> Vec<PathBuf> {
+    let mut roots = vec![PathBuf::from("models")];
+    if let Ok(program) = std::env::current_exe() {
+        roots.extend(program.ancestors().skip(1).map(|folder| folder.join("models")));
+    }
+    roots
+}
+
+fn shipped(name: &Path) -> Option<PathBuf> {
+    if name.components().count() != 1 {
+        return None;
+    }
+    model_roots().into_iter().map(|root| root.join(name)).find(|folder| folder.join("model.toml").is_file())
+}
+
+fn shipped_names() -> Vec<String> {
+    let Some(root) = model_roots().into_iter().find(|root| root.is_dir()) else { return Vec::new() };
+    let Ok(entries) = std::fs::read_dir(root) else { return Vec::new() };
+    let folders = entries.flatten().filter(|e| e.path().join("model.toml").is_file());
+    let mut names: Vec<String> = folders.map(|e| e.file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
+impl Model {
+    /// Whether it looks for depth only.
+    pub fn is_depth(&self) -> bool {
+        self.spec.head == HeadFamily::Depth
+    }
+
+    /// Lines for people: what it is, what was guessed, who runs it.
+    pub fn describe(&self) -> String {
+        let mut text = String::new();
+        let spec = &self.spec;
+        let _ = writeln!(text, "model {}", self.file.display());
+        let _ = writeln!(text, "  sha256     {}", self.network.digest());
+        match &self.manifest {
+            Some(path) => {
+                let _ = writeln!(text, "  told by    {}", path.display());
+            }
+            None => text.push_str("  told by    its inputs, outputs and metadata\n"),
+        }
+        let _ = writeln!(text, "  head       {:?}, {} classes", spec.head, spec.classes.len());
+        let _ = writeln!(
+            text,
+            "  input      {} {}x{} {:?}, {:?}, {:?}, fill {}, mean {:?}, scale {:?}",
+            spec.input.name,
+            spec.input.width,
+            spec.input.height,
+            spec.input.element,
+            spec.input.order,
+            spec.input.resize,
+            spec.input.fill,
+            spec.input.mean,
+            spec.input.scale
+        );
+        for (what, infos) in [("in", self.network.inputs()), ("out", self.network.outputs())] {
+            for info in infos {
+                let _ = writeln!(text, "  {what:<10} {}", io_text(info));
+            }
+        }
+        for guess in &spec.guesses {
+            let _ = writeln!(text, "  guessed    {guess}");
+        }
+        text.push_str(&providers_text(self.network.providers()));
+        text
+    }
+
+    /// The same for a program, as it stands in run.json.
+    pub fn to_json(&self) -> Value {
+        let report = self.network.providers();
+        let failed: Vec<Value> =
+            report.failed.iter().map(|f| json!({"provider": f.provider.name(), "reason": f.reason})).collect();
+        json!({
+            "kind": "model",
+            "name": self.spec.name,
+            "file": self.file,
+            "sha256": self.network.digest(),
+            "manifest": self.manifest,
+            "licence": self.licence,
+            "head": self.spec.head,
+            "input": self.spec.input,
+            "classes": self.spec.classes,
+            "guesses": self.spec.guesses,
+            "providers_requested": report.requested.iter().map(|p| p.name()).collect::<Vec<_>>(),
+            "providers_registered": report.registered.iter().map(|p| p.name()).collect::<Vec<_>>(),
+            "providers_failed": failed,
+            "nodes": report.nodes,
+            "nodes_known": report.nodes_known,
+            "statement": Value::Null,
+        })
+    }
+}
+
+fn io_text(info: &IoInfo) -> String {
+    let shape: Vec<String> = info.shape.iter().map(|d| d.map_or_else(|| "?".to_owned(), |d| d.to_string())).collect();
+    let element = info.element.map_or_else(|| "unusable".to_owned(), |e| format!("{e:?}").to_lowercase());
+    format!("{} [{}] {element}", info.name, shape.join(", "))
+}
+
+/// A line per provider: the share of nodes it runs, or why it does not run.
+pub fn providers_text(report: &ProviderReport) -> String {
+    let mut text = String::new();
+    for (name, share) in &report.nodes {
+        let _ = writeln!(text, "  provider   {name} runs {} of the nodes, {:.1} %", share.nodes, share.share * 100.0);
+    }
+    if !report.nodes_known {
+        let registered: Vec<&str> = report.registered.iter().map(|p| p.name()).collect();
+        let _ = writeln!(text, "  provider   {}; this library does not tell who runs which node", registered.join(", "));
+    }
+    for failure in &report.failed {
+        let _ = writeln!(text, "  WARNING    provider {} does not run: {}", failure.provider.name(), failure.reason);
+    }
+    text
+}

@@ -1,0 +1,97 @@
+//! What travels between the stages of a run.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use ocellus_flow::ledger::Ticket;
+use ocellus_flow::pool::Pooled;
+use ocellus_percept::cloud::Cloud;
+use ocellus_percept::depth::DepthMap;
+use ocellus_percept::detection::Detection;
+use ocellus_percept::tensor::Letterbox;
+use ocellus_percept::time::Timestamp;
+use ocellus_sense::EncodedImage;
+
+/// One entry of the drive on its way. Items have dense indices from 0 in the order in which they are perceived.
+pub struct Item {
+    /// Place in that order.
+    pub index: u64,
+    /// Where it comes from.
+    pub origin: Origin,
+    /// What it carries.
+    pub content: Content,
+}
+
+/// Where an item comes from, and its place in the books.
+pub struct Origin {
+    /// Index of the entry in the drive.
+    pub entry: usize,
+    /// Index into the run's sensors.
+    pub sensor: usize,
+    /// Sequence number of that sensor.
+    pub seq: u64,
+    /// Sensor time.
+    pub t: Timestamp,
+    /// When it entered the program (host's monotonic clock).
+    pub received_at: Instant,
+    /// Its place in the ledger.
+    pub ticket: Ticket,
+}
+
+/// What an item carries.
+pub enum Content {
+    /// A camera frame.
+    Frame(Frame),
+    /// A LiDAR sweep.
+    Sweep(Arc<Cloud>),
+    /// An entry that could not be read or decoded; why was said where it happened.
+    Lost,
+}
+
+/// A camera frame; the pictures of its inputs leave it when they are sent to the networks.
+pub struct Frame {
+    /// The picture as recorded.
+    pub picture: Arc<EncodedImage>,
+    /// Size of the decoded picture, columns and rows; (0, 0) before it is decoded.
+    pub size: (usize, usize),
+    /// A prepared input per network that looks at this camera.
+    pub inputs: Vec<ModelInput>,
+    /// How many networks will answer for this frame.
+    pub parts: usize,
+}
+
+/// A network's input for one frame.
+pub struct ModelInput {
+    /// Index of the network.
+    pub model: usize,
+    /// NCHW float32 of the network's size.
+    pub tensor: Pooled<Vec<f32>>,
+    /// The way back to source pixels.
+    pub geometry: Letterbox,
+}
+
+/// What one network says of one frame.
+pub struct Part {
+    /// The frame's index.
+    pub index: u64,
+    /// Index of the network.
+    pub model: usize,
+    /// Its answer.
+    pub answer: Answer,
+}
+
+/// A network's answer.
+pub enum Answer {
+    /// Detections in source pixels, their classes indexing the network's own list.
+    Detections(Vec<Detection>),
+    /// A depth map.
+    Depth(DepthMap),
+}
+
+/// What the perceiving thread receives.
+pub enum Message {
+    /// An item, with its pictures sent on.
+    Item(Item),
+    /// An answer for an item that may come before or after it.
+    Part(Part),
+}

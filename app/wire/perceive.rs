@@ -1,0 +1,410 @@
+//! The one ordered thread: joins the parts of a frame, fuses, tracks, reports, and ends the frame's ticket.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use anyhow::Result;
+use ocellus_flow::latency::Series;
+use ocellus_flow::queue::Receiver;
+use ocellus_percept::assess::{TtcConfig, ttc_from_growth, ttc_from_kinematics};
+use ocellus_percept::cloud::Cloud;
+use ocellus_percept::depth::DepthMap;
+use ocellus_percept::detection::Detection;
+use ocellus_percept::fuse::{Distance, FrameContext, Fuser, FuserConfig, Sweep};
+use ocellus_percept::report::{FrameReport, Object, SensorState, Trigger};
+use ocellus_percept::space::{Camera, CameraMount, Lidar, LidarMount, Odom, Optical, Point3, Transform, Vehicle};
+use ocellus_percept::time::Timestamp;
+use ocellus_percept::track::{Observation, PositionMeasurement, TrackFrame, TrackIds, TrackOutput, Tracker, TrackerConfig};
+use ocellus_sense::{Drive, SensorKind};
+
+use super::classes::Classes;
+use super::frame::{Answer, Content, Frame, Item, Message, Origin, Part};
+use super::notes::Notes;
+use super::obstacles::ObstacleFinder;
+use super::outputs::{Outputs, Perceived};
+use super::source::RunSensor;
+
+/// What the perceiving thread is built from.
+pub struct PerceiveParts {
+    /// The drive, for calibration and ego motion.
+    pub drive: Arc<dyn Drive>,
+    /// Sensors that take part.
+    pub sensors: Vec<RunSensor>,
+    /// Whether reports come from sweeps (no camera network).
+    pub lidar_only: bool,
+    /// Class names of all networks in one numbering.
+    pub classes: Classes,
+    /// Oldest sweep still used, seconds.
+    pub sweep_age_s_max: f64,
+    /// How long a frame waits for a later sweep, seconds.
+    pub wait_s: f64,
+    /// Cameras' height, where told.
+    pub camera_height_m: Option<f64>,
+    /// Lowest score listed.
+    pub report_score: f32,
+    /// Where reports go.
+    pub outputs: Outputs,
+    /// Where what went wrong is said.
+    pub notes: Notes,
+    /// Time of fusing.
+    pub fusing: Series,
+    /// Time of tracking.
+    pub tracking: Series,
+    /// Time from reading to report.
+    pub end_to_end: Series,
+}
+
+/// The perceiving thread.
+pub struct Perceive {
+    parts: PerceiveParts,
+    pending: BTreeMap<u64, Pending>,
+    next: u64,
+    ids: TrackIds,
+    /// By run sensor.
+    views: Vec<View>,
+    /// The newest sweep of each LiDAR, by run sensor.
+    sweeps: Vec<Option<CurrentSweep>>,
+    obstacles: ObstacleFinder,
+    observations: Vec<Observation>,
+    tracked: Vec<TrackOutput>,
+    measured: Vec<Option<Measured>>,
+}
+
+/// What is kept per sensor from frame to frame.
+struct View {
+    tracker: Tracker,
+    fuser: Fuser,
+    calibrated_said: bool,
+}
+
+/// A frame that waits for its networks.
+#[derive(Default)]
+struct Pending {
+    item: Option<Item>,
+    answers: Vec<(usize, Answer)>,
+}
+
+struct CurrentSweep {
+    cloud: Arc<Cloud>,
+    t: Timestamp,
+    entry: usize,
+}
+
+/// A detection's distance and its surface point in the vehicle frame, where that is known.
+struct Measured {
+    distance: Distance,
+    surface: Option<Point3<Vehicle>>,
+}
+
+/// Everything about the moment a frame was taken.
+struct Moment<'a> {
+    camera: Option<Camera>,
+    mount: Option<&'a CameraMount>,
+    odom_from_vehicle: Option<Transform<Odom, Vehicle>>,
+}
+
+impl Perceive {
+    /// A thread that has seen nothing yet.
+    pub fn new(parts: PerceiveParts) -> Self {
+        let config = TrackerConfig { report_score: parts.report_score, ..TrackerConfig::default() };
+        let view = || View {
+            tracker: Tracker::new(config),
+            fuser: Fuser::new(FuserConfig::default()),
+            calibrated_said: false,
+        };
+        Self {
+            views: parts.sensors.iter().map(|_| view()).collect(),
+            sweeps: parts.sensors.iter().map(|_| None).collect(),
+            parts,
+            pending: BTreeMap::new(),
+            next: 0,
+            ids: TrackIds::default(),
+            obstacles: ObstacleFinder::default(),
+            observations: Vec::new(),
+            tracked: Vec::new(),
+            measured: Vec::new(),
+        }
+    }
+
+    /// Runs until its queue ends. What is pending then was cut off by a stop.
+    pub fn run(mut self, input: &Receiver<Message>) -> Result<()> {
+        while let Some(message) = input.recv() {
+            match message {
+                Message::Item(item) => self.pending.entry(item.index).or_default().item = Some(item),
+                Message::Part(Part { index, model, answer }) => {
+                    self.pending.entry(index).or_default().answers.push((model, answer));
+                }
+            }
+            while let Some((item, answers)) = self.take_complete() {
+                if !self.perceive(item, answers) {
+                    return Ok(());
+                }
+            }
+        }
+        for item in std::mem::take(&mut self.pending).into_values().filter_map(|p| p.item) {
+            item.origin.ticket.dropped("stopped");
+        }
+        Ok(())
+    }
+
+    /// The next item in order, once all its networks have answered; their answers in the networks' order.
+    fn take_complete(&mut self) -> Option<(Item, Vec<(usize, Answer)>)> {
+        let first = self.pending.first_entry().filter(|e| *e.key() == self.next)?;
+        let item = first.get().item.as_ref()?;
+        let wanted = if let Content::Frame(frame) = &item.content { frame.parts } else { 0 };
+        if first.get().answers.len() < wanted {
+            return None;
+        }
+        let Pending { item, mut answers } = first.remove();
+        self.next += 1;
+        answers.sort_by_key(|(model, _)| *model);
+        item.map(|item| (item, answers))
+    }
+
+    /// Perceives one item. False where the outputs take no more.
+    fn perceive(&mut self, item: Item, answers: Vec<(usize, Answer)>) -> bool {
+        let Item { origin, content, .. } = item;
+        match content {
+            Content::Frame(frame) => self.frame(origin, &frame, answers),
+            Content::Sweep(cloud) => self.sweep(origin, cloud),
+            Content::Lost => self.lost(origin),
+        }
+    }
+
+    fn lost(&mut self, origin: Origin) -> bool {
+        let trigger = match self.parts.sensors[origin.sensor].kind {
+            SensorKind::Camera => Trigger::Camera,
+            SensorKind::Lidar => Trigger::Lidar,
+        };
+        // A lost sweep makes no line where cameras do; the frames without it say so.
+        let mut open = true;
+        if trigger == Trigger::Camera || self.parts.lidar_only {
+            let report = self.report(&origin, trigger, SensorState::Blind, None);
+            open = self.parts.outputs.send(Perceived { report: Arc::new(report), ..Perceived::default_at(origin.t) });
+        }
+        origin.ticket.lost("unreadable");
+        open
+    }
+
+    fn sweep(&mut self, origin: Origin, cloud: Arc<Cloud>) -> bool {
+        let mut open = self.parts.outputs.send_sweep(&self.parts.sensors[origin.sensor].name, origin.t, origin.seq, &cloud);
+        if self.parts.lidar_only {
+            open &= self.lidar_report(&origin, &cloud);
+        }
+        self.sweeps[origin.sensor] = Some(CurrentSweep { cloud, t: origin.t, entry: origin.entry });
+        self.parts.end_to_end.record(origin.received_at.elapsed());
+        origin.ticket.processed();
+        open
+    }
+
+    /// Obstacles of a sweep alone.
+    fn lidar_report(&mut self, origin: &Origin, cloud: &Cloud) -> bool {
+        let drive = Arc::clone(&self.parts.drive);
+        let rig = drive.rig_at(origin.entry);
+        let mount = rig.lidars.get(&self.parts.sensors[origin.sensor].name);
+        let vehicle_from_lidar = mount.map_or_else(Transform::identity, |m: &LidarMount| m.vehicle_from_lidar);
+        let found = self.parts.fusing.time(|| self.obstacles.find(cloud, &vehicle_from_lidar));
+        self.observations.clear();
+        self.observations.extend(found.iter().map(|o| o.observation(self.parts.classes.unknown())));
+        let odom_from_vehicle = drive.odom_from_vehicle(origin.t);
+        let frame = TrackFrame { odom_from_vehicle: odom_from_vehicle.as_ref(), ..TrackFrame::at(origin.t) };
+        let view = &mut self.views[origin.sensor];
+        self.parts.tracking.time(|| view.tracker.step(&mut self.ids, frame, &self.observations, &mut self.tracked));
+        let rows = found.iter().zip(&self.tracked);
+        let objects = rows.filter_map(|(obstacle, tracked)| obstacle.object(tracked)).collect();
+        let report = self.report(origin, Trigger::Lidar, SensorState::Fresh, Some(objects));
+        self.parts.outputs.send(Perceived { report: Arc::new(report), ..Perceived::default_at(origin.t) })
+    }
+
+    fn frame(&mut self, origin: Origin, frame: &Frame, answers: Vec<(usize, Answer)>) -> bool {
+        let mut detections = Vec::new();
+        let mut depth = None;
+        for (model, answer) in answers {
+            match answer {
+                Answer::Detections(found) => {
+                    detections.extend(found.into_iter().map(|d| Detection { class: self.parts.classes.of(model, d.class), ..d }));
+                }
+                Answer::Depth(map) => depth = Some(Arc::new(map)),
+            }
+        }
+        self.parts.classes.suppress_across_models(&mut detections);
+        let objects = self.understand(&origin, frame, &detections, depth.as_deref());
+        let report = self.report(&origin, Trigger::Camera, SensorState::Fresh, Some(objects));
+        self.parts.end_to_end.record(origin.received_at.elapsed());
+        let perceived = Perceived {
+            report: Arc::new(report),
+            picture: Some(Arc::clone(&frame.picture)),
+            size_px: Some([frame.size.0 as u32, frame.size.1 as u32]),
+            depth,
+            age: origin.received_at.elapsed(),
+        };
+        let open = self.parts.outputs.send(perceived);
+        origin.ticket.processed();
+        open
+    }
+
+    fn understand(&mut self, origin: &Origin, frame: &Frame, detections: &[Detection], depth: Option<&DepthMap>) -> Vec<Object> {
+        let drive = Arc::clone(&self.parts.drive);
+        let mount = drive.rig_at(origin.entry).cameras.get(&self.parts.sensors[origin.sensor].name);
+        let moment = Moment {
+            camera: self.camera_at_size(origin, mount, frame.size),
+            mount,
+            odom_from_vehicle: drive.odom_from_vehicle(origin.t),
+        };
+        let fusing = self.parts.fusing.clone();
+        let sweep_age_s = fusing.time(|| self.fuse(origin, &moment, detections, depth));
+        self.observe(&moment, detections, sweep_age_s);
+        let track_frame = TrackFrame {
+            t: origin.t,
+            odom_from_vehicle: moment.odom_from_vehicle.as_ref(),
+            vehicle_twist: None,
+            camera: moment.mount,
+        };
+        let view = &mut self.views[origin.sensor];
+        let tracking = &self.parts.tracking;
+        tracking.time(|| view.tracker.step(&mut self.ids, track_frame, &self.observations, &mut self.tracked));
+        let size = (frame.size.0 as u32, frame.size.1 as u32);
+        let rows = detections.iter().zip(&self.tracked).zip(&self.measured);
+        rows.filter_map(|((detection, tracked), measured)| self.object(detection, tracked, measured.as_ref(), size)).collect()
+    }
+
+    /// The camera's intrinsics at the picture's own size; said once where there are none.
+    fn camera_at_size(&mut self, origin: &Origin, mount: Option<&CameraMount>, size: (usize, usize)) -> Option<Camera> {
+        let view = &mut self.views[origin.sensor];
+        let name = &self.parts.sensors[origin.sensor].name;
+        let scaled = match mount {
+            Some(mount) => mount.camera.scaled_to(size.0 as u32, size.1 as u32).map_err(|e| e.to_string()),
+            None => Err("it is not calibrated: distances need --calib".to_owned()),
+        };
+        match scaled {
+            Ok(camera) => Some(camera),
+            Err(why) => {
+                if !std::mem::replace(&mut view.calibrated_said, true) {
+                    self.parts.notes.say("calibration", format!("{name}: {why}"));
+                }
+                None
+            }
+        }
+    }
+
+    /// Fills `measured`, aligned with the detections; the age of the sweep used, seconds.
+    fn fuse(&mut self, origin: &Origin, moment: &Moment<'_>, detections: &[Detection], depth: Option<&DepthMap>) -> f64 {
+        self.measured.clear();
+        let Some(camera) = &moment.camera else {
+            self.measured.extend(detections.iter().map(|_| None));
+            return 0.0;
+        };
+        let optical_from_vehicle = moment.mount.and_then(|m| m.optical_from_vehicle);
+        let newest = self.newest_sweep(origin);
+        let sweep = newest.and_then(|s| self.place_sweep(origin, s, moment, optical_from_vehicle));
+        let context =
+            FrameContext { camera, optical_from_vehicle, sweep, depth, camera_height_m: self.parts.camera_height_m };
+        let view = &mut self.views[origin.sensor];
+        match view.fuser.begin_frame(&context) {
+            Ok(frame_notes) => {
+                if let Some(Err(error)) = frame_notes.depth_fit {
+                    self.parts.notes.say("depth", format!("frame {}: {error}", origin.seq));
+                }
+            }
+            Err(error) => self.parts.notes.say("calibration", error.to_string()),
+        }
+        for detection in detections {
+            let distance = view.fuser.distance(detection, self.parts.classes.name(detection.class));
+            self.measured.push(distance.map(|distance| Measured {
+                surface: optical_from_vehicle.map(|t| t.inverse().apply(&distance.surface)),
+                distance,
+            }));
+        }
+        newest.map_or(0.0, |s| origin.t.seconds_since(s.t))
+    }
+
+    /// The newest sweep that is not too old, of whichever LiDAR.
+    fn newest_sweep(&self, origin: &Origin) -> Option<&CurrentSweep> {
+        let age = |sweep: &CurrentSweep| origin.t.seconds_since(sweep.t);
+        let young = |sweep: &&CurrentSweep| age(sweep) <= self.parts.sweep_age_s_max && age(sweep) >= -self.parts.wait_s;
+        let newest = self.sweeps.iter().flatten().filter(young).max_by_key(|s| s.t);
+        let has_lidar = self.parts.sensors.iter().any(|s| s.kind == SensorKind::Lidar);
+        if newest.is_none() && has_lidar {
+            let name = &self.parts.sensors[origin.sensor].name;
+            self.parts.notes.say("no sweep", format!("{name} frame {}: no sweep at or before it is young enough", origin.seq));
+        }
+        newest
+    }
+
+    /// Brings a sweep to the frame's moment by ego motion, where that is known.
+    fn place_sweep<'a>(
+        &self,
+        origin: &Origin,
+        sweep: &'a CurrentSweep,
+        moment: &Moment<'_>,
+        optical_from_vehicle: Option<Transform<Optical, Vehicle>>,
+    ) -> Option<Sweep<'a>> {
+        let optical_from_vehicle = optical_from_vehicle?;
+        let drive = &self.parts.drive;
+        let lidar = drive.info().sensors.get(drive.entries()[sweep.entry].sensor)?;
+        // Extrinsics may differ from frame to frame: the camera's frame says how camera and LiDAR lie to one another.
+        let mount = drive.rig_at(origin.entry).lidars.get(&lidar.name)?;
+        let vehicle_from_lidar: Transform<Vehicle, Lidar> = mount.vehicle_from_lidar;
+        let moved = match (moment.odom_from_vehicle, drive.odom_from_vehicle(sweep.t)) {
+            (Some(now), Some(then)) => now.inverse() * then,
+            _ => Transform::identity(),
+        };
+        Some(Sweep {
+            cloud: &sweep.cloud,
+            optical_from_lidar: optical_from_vehicle * moved * vehicle_from_lidar,
+            vehicle_from_lidar,
+        })
+    }
+
+    /// Fills `observations`, aligned with the detections.
+    fn observe(&mut self, moment: &Moment<'_>, detections: &[Detection], sweep_age_s: f64) {
+        let centre = moment.mount.and_then(|m| m.optical_from_vehicle).map(|t| t.inverse().apply(&Point3::new(0.0, 0.0, 0.0)));
+        let focal = moment.camera.map_or(0.0, |c| c.fx);
+        self.observations.clear();
+        let rows = detections.iter().zip(&self.measured);
+        self.observations.extend(rows.map(|(detection, measured)| {
+            let position = measured.as_ref().and_then(|m| {
+                let width = f64::from(detection.bbox.width());
+                let lateral = PositionMeasurement::lateral_sigma_m(width, focal, m.distance.range_m);
+                let sigmas = (m.distance.sigma_m, lateral);
+                let measurement = PositionMeasurement::along_ray(m.surface?, centre?, sigmas, m.distance.source);
+                let by_lidar = m.distance.source == ocellus_percept::report::DistanceSource::Lidar;
+                Some(PositionMeasurement { age_s: if by_lidar { sweep_age_s.max(0.0) } else { 0.0 }, ..measurement })
+            });
+            Observation { bbox: Some(detection.bbox), score: detection.score, class: detection.class, position }
+        }));
+    }
+
+    /// One line's object; `None` for what is below the listed score.
+    fn object(&self, detection: &Detection, tracked: &TrackOutput, measured: Option<&Measured>, size: (u32, u32)) -> Option<Object> {
+        if detection.score < self.parts.report_score {
+            return None;
+        }
+        let config = TtcConfig::default();
+        let kinematics = tracked.kinematics.as_ref();
+        let by_range = kinematics.and_then(|k| ttc_from_kinematics(k, &config));
+        let by_growth = || tracked.growth.and_then(|g| ttc_from_growth(&g, &detection.bbox, size, &config));
+        let ttc = if kinematics.is_some() { by_range } else { by_growth() };
+        Some(Object {
+            track: tracked.track?,
+            class: self.parts.classes.name(detection.class).to_owned(),
+            score: Some(f64::from(detection.score)),
+            box_px: Some(detection.bbox),
+            distance_m: measured.map(|m| m.distance.range_m),
+            distance_source: measured.map(|m| m.distance.source),
+            distance_sigma_m: measured.map(|m| m.distance.sigma_m),
+            gap_m: None,
+            position_m: measured.and_then(|m| m.surface).map(|p| p.xyz.into()),
+            velocity_rel_mps: kinematics.and_then(|k| k.velocity).map(|v| v.mps.into()),
+            velocity_ground_mps: kinematics.and_then(|k| k.velocity_ground_mps).map(Into::into),
+            ttc_s: ttc.map(|t| t.ttc_s),
+            risk: None,
+            why: None,
+        })
+    }
+
+    fn report(&self, origin: &Origin, trigger: Trigger, state: SensorState, objects: Option<Vec<Object>>) -> FrameReport {
+        let sensor = Some(self.parts.sensors[origin.sensor].name.clone());
+        FrameReport { trigger, t: origin.t, sensor, seq: Some(origin.seq), state, objects }
+    }
+}

@@ -1,0 +1,71 @@
+//! The preparing workers: decode a picture, letterbox it into a tensor for each network that looks at its camera.
+//!
+//! A worker's output depends on its input alone, so that the number of workers changes no result.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use ocellus_flow::latency::Series;
+use ocellus_flow::pool::Pool;
+use ocellus_flow::stage::Stage;
+use ocellus_percept::image::Image;
+use ocellus_percept::tensor::Preprocessor;
+
+use super::frame::{Content, Frame, Item, ModelInput};
+use super::notes::Notes;
+
+/// What the workers need to know of one network.
+pub struct InputPlan {
+    /// Makes its input.
+    pub preprocessor: Preprocessor,
+    /// Where its tensors come from.
+    pub tensors: Pool<Vec<f32>>,
+    /// By run sensor: whether it looks at that camera.
+    pub looks_at: Arc<[bool]>,
+}
+
+/// One worker.
+pub struct Prepare {
+    /// By network.
+    pub inputs: Vec<InputPlan>,
+    /// The decoded picture, reused.
+    pub image: Image,
+    /// Time of decoding pictures.
+    pub decoding: Series,
+    /// Time of letterboxing.
+    pub preprocessing: Series,
+    /// Where what went wrong is said.
+    pub notes: Notes,
+}
+
+impl Stage<Item, Item> for Prepare {
+    type Error = Infallible;
+
+    fn step(&mut self, mut item: Item) -> Result<Item, Infallible> {
+        if let Content::Frame(frame) = &mut item.content
+            && let Err(message) = self.frame(frame, item.origin.sensor)
+        {
+            self.notes.say("lost", message);
+            item.content = Content::Lost;
+        }
+        Ok(item)
+    }
+}
+
+impl Prepare {
+    fn frame(&mut self, frame: &mut Frame, sensor: usize) -> Result<(), String> {
+        let Self { image, inputs, .. } = self;
+        self.decoding.time(|| ocellus_sense::decode_image(&frame.picture, image)).map_err(|e| e.to_string())?;
+        frame.size = (image.width(), image.height());
+        for (model, plan) in inputs.iter_mut().enumerate().filter(|(_, plan)| plan.looks_at[sensor]) {
+            // The pool holds as many tensors as there can be frames between here and the network, so it never waits
+            // for one of them; it answers nothing only when the run is being halted.
+            let Some(mut tensor) = plan.tensors.take() else { return Err("the run is being halted".to_owned()) };
+            let made = self.preprocessing.time(|| plan.preprocessor.run(image.view(), &mut tensor));
+            let geometry = made.map_err(|e| format!("{}: {e}", frame.picture.origin))?;
+            frame.inputs.push(ModelInput { model, tensor, geometry });
+        }
+        frame.parts = frame.inputs.len();
+        Ok(())
+    }
+}

@@ -1,0 +1,118 @@
+//! The reading thread: walks a drive's index in the order of perception, opens tickets, reads bytes.
+//!
+//! Order: sensor time, with camera frames moved back by the fusion wait, so that a sweep a frame waits for comes before
+//! it. That makes fusion the same in every replay.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use ocellus_flow::clock::Pacer;
+use ocellus_flow::latency::Series;
+use ocellus_flow::ledger::SensorBook;
+use ocellus_flow::queue::Sender;
+use ocellus_flow::stop::Stop;
+use ocellus_sense::{Drive, Payload, SensorKind};
+
+use super::frame::{Content, Frame, Item, Origin};
+use super::notes::Notes;
+
+/// A sensor that takes part in the run.
+#[derive(Clone)]
+pub struct RunSensor {
+    /// Its name.
+    pub name: String,
+    /// Camera or LiDAR.
+    pub kind: SensorKind,
+    /// Its book in the ledger.
+    pub book: SensorBook,
+}
+
+/// The reading thread's state.
+pub struct Source {
+    /// The drive.
+    pub drive: Arc<dyn Drive>,
+    /// Entries to read, in order: index into the drive's entries and into `sensors`.
+    pub order: Vec<(usize, usize)>,
+    /// Sensors that take part.
+    pub sensors: Vec<RunSensor>,
+    /// Replay speed.
+    pub pacer: Pacer,
+    /// The run's stop token.
+    pub stop: Stop,
+    /// Time of reading.
+    pub reading: Series,
+    /// Where what went wrong is said.
+    pub notes: Notes,
+}
+
+/// Chooses the drive's entries of `sensors` (drive sensor index to run sensor index) and puts them in order.
+pub fn order_entries(drive: &dyn Drive, sensors: &[Option<usize>], wait_s: f64) -> Vec<(usize, usize)> {
+    let infos = &drive.info().sensors;
+    let due = |entry: &ocellus_sense::Entry| match infos[entry.sensor].kind {
+        SensorKind::Camera => entry.t.plus_seconds(wait_s),
+        SensorKind::Lidar => entry.t,
+    };
+    let chosen = drive.entries().iter().enumerate();
+    let mut order: Vec<_> = chosen
+        .filter_map(|(i, entry)| Some((due(entry), entry.sensor_rank(infos), i, sensors[entry.sensor]?)))
+        .collect();
+    order.sort_by_key(|&(due, rank, i, _)| (due, rank, i));
+    order.into_iter().map(|(_, _, i, sensor)| (i, sensor)).collect()
+}
+
+/// Sweeps before frames of the same instant: "at or before" includes "at".
+trait Rank {
+    fn sensor_rank(&self, infos: &[ocellus_sense::SensorInfo]) -> u8;
+}
+
+impl Rank for ocellus_sense::Entry {
+    fn sensor_rank(&self, infos: &[ocellus_sense::SensorInfo]) -> u8 {
+        match infos[self.sensor].kind {
+            SensorKind::Lidar => 0,
+            SensorKind::Camera => 1,
+        }
+    }
+}
+
+impl Source {
+    /// Reads every entry and sends it on, until the drive ends or a stop is asked for.
+    pub fn run(mut self, output: &Sender<Item>) {
+        let order = std::mem::take(&mut self.order);
+        for (index, (entry, sensor)) in order.into_iter().enumerate() {
+            let stamp = self.drive.entries()[entry];
+            if self.pacer.wait(stamp.t.as_nanos(), &self.stop) == Pace::Stopped || self.stop.is_stopping() {
+                return;
+            }
+            let origin = Origin {
+                entry,
+                sensor,
+                seq: stamp.seq,
+                t: stamp.t,
+                received_at: Instant::now(),
+                ticket: self.sensors[sensor].book.received(),
+            };
+            let content = self.read(entry, sensor);
+            let item = Item { index: index as u64, origin, content };
+            if let Some(refused) = output.send(item).handed_back() {
+                refused.origin.ticket.dropped("stopped");
+                return;
+            }
+        }
+    }
+
+    fn read(&self, entry: usize, sensor: usize) -> Content {
+        match self.reading.time(|| self.drive.read(entry)) {
+            Ok(Payload::Image(picture)) => Content::Frame(Frame {
+                picture: Arc::new(picture),
+                size: (0, 0),
+                inputs: Vec::new(),
+                parts: 0,
+            }),
+            Ok(Payload::Cloud(cloud)) => Content::Sweep(Arc::new(cloud)),
+            Err(error) => {
+                self.notes.say("lost", format!("{}: {error}", self.sensors[sensor].name));
+                Content::Lost
+            }
+        }
+    }
+}
