@@ -38,8 +38,11 @@ pub enum Kind {
 /// All series of a run. Clones are the same.
 #[derive(Clone, Default)]
 pub struct Latency {
-    series: Arc<Mutex<BTreeMap<(Kind, String), Vec<Series>>>>,
+    series: Arc<Mutex<AllSeries>>,
 }
+
+/// The series of each name, one per thread.
+type AllSeries = BTreeMap<(Kind, String), Vec<Series>>;
 
 /// One thread's measurements under one name. Clones record to the same histogram.
 #[derive(Clone)]

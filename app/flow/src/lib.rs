@@ -23,16 +23,16 @@
 //! The panic of a thread is caught and becomes a [`threads::StageFailure`]. While it unwinds, its ends of the queues
 //! drop, so its neighbours stop too, and [`ledger::Ticket`]s it held are booked as lost, "abandoned".
 
-// pub mod clock;
-// pub mod join;
+pub mod clock;
+pub mod join;
 pub mod latency;
 pub mod ledger;
-// pub mod ordered;
-// pub mod pool;
+pub mod ordered;
+pub mod pool;
 pub mod queue;
-// pub mod stage;
+pub mod stage;
 pub mod stop;
-// pub mod supervise;
+pub mod supervise;
 pub mod threads;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -114,7 +114,7 @@ impl Crew {
     /// A queue that a halt closes and whose figures are in [`Crew::queue_stats`].
     pub fn channel<T: Send + 'static>(&self, spec: QueueSpec) -> (Sender<T>, Receiver<T>) {
         let (sender, receiver) = channel(spec);
-        self.stop.register(Arc::new(Closer(sender.handle())));
+        self.stop.register(sender.handle());
         lock(&self.shared.queues).push(sender.handle());
         (sender, receiver)
     }
@@ -146,6 +146,7 @@ impl Crew {
         on_failure: OnFailure,
         work: impl FnOnce() -> Result<(), E> + Send + 'static,
     ) -> io::Result<ThreadId> {
+        self.reap();
         // Held until the handle is stored: a thread that ends at once waits for it.
         let mut threads = lock(&self.shared.threads);
         let id = ThreadId(threads.len());
@@ -240,6 +241,7 @@ impl Crew {
         }
     }
 
+    /// Joins those that have finished: an ended thread keeps its stack until then.
     fn reap(&self) {
         let mut handles = Vec::new();
         for member in lock(&self.shared.threads).iter_mut() {
@@ -273,14 +275,6 @@ pub fn run_caught<E: Display>(thread: &str, work: impl FnOnce() -> Result<(), E>
         Err(payload) => (panic_message(payload.as_ref()), true),
     };
     Err(StageFailure { thread: thread.to_owned(), message, panicked })
-}
-
-struct Closer(Arc<dyn QueueHandle>);
-
-impl crate::stop::Closable for Closer {
-    fn close(&self) {
-        self.0.close();
-    }
 }
 
 fn panic_message(payload: &(dyn Any + Send)) -> String {
