@@ -1,1 +1,15 @@
 //! From boxes, points and depth to distances: projection, gathering, robust estimates, each with source and sigma.
+
+pub mod depth_scale;
+pub mod distance;
+pub mod fuser;
+pub mod ground;
+pub mod priors;
+pub mod project;
+mod surface;
+
+pub use depth_scale::{DepthFit, DepthFitError, DepthScaler};
+pub use distance::Distance;
+pub use fuser::{FrameContext, FrameNotes, Fuser, FuserConfig, Sweep};
+pub use ground::{Ground, GroundFinder};
+pub use project::{Projected, project_cloud};

@@ -2,8 +2,10 @@
 
 pub mod camera;
 pub mod frames;
+pub mod lens;
 pub mod rig;
 
-pub use camera::{Camera, Distortion};
+pub use camera::{Camera, CameraError, Distortion, ProjectError, UnprojectError};
 pub use frames::{Frame, Lidar, Odom, Optical, Point3, Transform, Vehicle};
+pub use lens::Lens;
 pub use rig::{CameraMount, LidarMount, Rig};

@@ -1,0 +1,376 @@
+//! Distances of one camera frame's objects, from the best source there is: LiDAR on the object, a depth map in metres, the
+//! ground, the class's size.
+//!
+//! [`Fuser::begin_frame`] takes what is known of the moment; [`Fuser::distance`] then answers box by box. All memory is
+//! kept between frames. A relative depth map that no LiDAR scales gives no distance: it is never called metres.
+
+use super::depth_scale::{DepthFit, DepthFitError, DepthScaler};
+use super::distance::{Distance, OpticalGround, View, from_ground, from_size};
+use super::ground::{Ground, GroundFinder};
+use super::priors::{SizePrior, size_prior};
+use super::project::{Projected, project_cloud};
+use super::surface::{Expectation, Sample, Surface, SurfaceFinder};
+use crate::cloud::Cloud;
+use crate::depth::DepthMap;
+use crate::detection::{BoxPx, Detection, Mask};
+use crate::model::DepthKind;
+use crate::report::DistanceSource;
+use crate::space::{Camera, CameraError, Lens, Lidar, Optical, Transform, Vehicle};
+
+/// What sensors and networks of this kind achieve.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FuserConfig {
+    /// One sigma of a LiDAR range, metres.
+    pub lidar_sigma_m: f64,
+    /// LiDAR points that an object needs.
+    pub lidar_points_min: usize,
+    /// Relative sigma of a network's metric depth that no LiDAR has checked.
+    pub metric_depth_sigma: f64,
+    /// One sigma of the camera's pitch against the ground, radians: suspension and slope.
+    pub pitch_sigma_rad: f64,
+}
+
+impl Default for FuserConfig {
+    fn default() -> Self {
+        Self { lidar_sigma_m: 0.03, lidar_points_min: 2, metric_depth_sigma: 0.15, pitch_sigma_rad: 0.009 }
+    }
+}
+
+/// The sweep that goes with a frame.
+#[derive(Debug, Clone, Copy)]
+pub struct Sweep<'a> {
+    /// Its points.
+    pub cloud: &'a Cloud,
+    /// LiDAR points at the sweep's time to the camera at the frame's time (ego motion between them included where known).
+    pub optical_from_lidar: Transform<Optical, Lidar>,
+    /// LiDAR points to the vehicle frame, in which up is known.
+    pub vehicle_from_lidar: Transform<Vehicle, Lidar>,
+}
+
+/// What is known at the time of one camera frame.
+#[derive(Debug, Clone, Copy)]
+pub struct FrameContext<'a> {
+    /// Intrinsics at the picture's own size.
+    pub camera: &'a Camera,
+    /// Where the camera sits; `None` where unknown (then it is taken as level for the ground).
+    pub optical_from_vehicle: Option<Transform<Optical, Vehicle>>,
+    /// The sweep, if there is one.
+    pub sweep: Option<Sweep<'a>>,
+    /// The depth map of this picture, if there is one.
+    pub depth: Option<&'a DepthMap>,
+    /// Height of the camera above the ground, metres, for where no sweep shows the ground.
+    pub camera_height_m: Option<f64>,
+}
+
+/// What was found out about a frame as a whole, for reports and the viewer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FrameNotes {
+    /// LiDAR points in the picture.
+    pub points_in_picture: usize,
+    /// LiDAR points of the sweep that were not finite.
+    pub points_not_finite: usize,
+    /// The ground in the vehicle frame, where the sweep shows it.
+    pub ground: Option<Ground>,
+    /// How the depth map was brought to metres by the sweep, or why not; `None` without a map or a sweep.
+    pub depth_fit: Option<Result<DepthFit, DepthFitError>>,
+}
+
+/// Share of the nearest samples that may be strays: LiDAR returns at the rim of an occluder.
+const LIDAR_STRAYS: f64 = 0.03;
+/// Depth maps smear edges, so more.
+const DEPTH_STRAYS: f64 = 0.10;
+/// LiDAR's error that grows with range: calibration and the time between sweep and picture.
+const LIDAR_SIGMA_PER_M: f64 = 0.004;
+/// Points no higher than this share of the class's height may be taken for ground, or distant low things vanish.
+const GROUND_SHARE_OF_HEIGHT: f64 = 0.3;
+/// Without a known ground the lowest part of the box is left out, as ground may show there.
+const FOOT_SHARE: f32 = 0.12;
+/// Where the ground plane leaves nothing (it errs on hills), only the upper part of the box is looked at.
+const HEAD_SHARE: f32 = 0.6;
+/// Depth cells looked at along each side of a box.
+const DEPTH_SAMPLES: u32 = 24;
+/// Share of a mask's smaller side that is worn off its rim, and the bounds of that in pixels.
+const EROSION_SHARE: f32 = 0.04;
+const EROSION_MAX_PX: f32 = 5.0;
+/// A level camera is a guess: its pitch sigma, radians.
+const LEVEL_GUESS_SIGMA_RAD: f64 = 0.035;
+
+#[derive(Debug, Clone, Copy)]
+struct Frame {
+    camera: Camera,
+    lens: Lens,
+    ground: Option<OpticalGround>,
+    ground_seen: bool,
+    /// Source and relative sigma of the depth map in metres.
+    depth: Option<(DistanceSource, f64)>,
+}
+
+/// Gives distances; one per camera.
+#[derive(Debug, Clone)]
+pub struct Fuser {
+    config: FuserConfig,
+    frame: Option<Frame>,
+    projected: Projected,
+    ground: GroundFinder,
+    scaler: DepthScaler,
+    surface: SurfaceFinder,
+    metres: DepthMap,
+}
+
+impl Fuser {
+    /// A fuser that has seen nothing yet.
+    pub fn new(config: FuserConfig) -> Self {
+        let metres = DepthMap {
+            width: 0,
+            height: 0,
+            values: Vec::new(),
+            kind: DepthKind::Metric,
+            scale_x: 1.0,
+            offset_x: 0.0,
+            scale_y: 1.0,
+            offset_y: 0.0,
+        };
+        Self {
+            config,
+            frame: None,
+            projected: Projected::default(),
+            ground: GroundFinder::default(),
+            scaler: DepthScaler::default(),
+            surface: SurfaceFinder::default(),
+            metres,
+        }
+    }
+
+    /// Takes in one frame: projects the sweep, finds the ground, brings the depth map to metres. With unusable
+    /// intrinsics there is an error, and no distance until the next frame.
+    pub fn begin_frame(&mut self, context: &FrameContext<'_>) -> Result<FrameNotes, CameraError> {
+        self.frame = None;
+        self.projected.clear();
+        context.camera.validate()?;
+        let lens = context.camera.lens();
+        let mut ground = None;
+        if let Some(sweep) = &context.sweep {
+            project_cloud(sweep.cloud, &sweep.optical_from_lidar, context.camera, &lens, &mut self.projected);
+            ground = self.ground.find(sweep.cloud, &sweep.vehicle_from_lidar);
+        }
+        let optical_ground = self.optical_ground(context, ground.as_ref());
+        let depth_fit = match (context.depth, &context.sweep) {
+            (Some(map), Some(_)) => Some(self.scaler.fit(map, &self.projected)),
+            _ => None,
+        };
+        let depth = context.depth.and_then(|map| self.bring_to_metres(map, depth_fit.as_ref()));
+        let ground_seen = ground.is_some();
+        self.frame = Some(Frame { camera: *context.camera, lens, ground: optical_ground, ground_seen, depth });
+        Ok(FrameNotes {
+            points_in_picture: self.projected.len(),
+            points_not_finite: self.projected.not_finite,
+            ground,
+            depth_fit,
+        })
+    }
+
+    /// The sweep as the camera of this frame sees it.
+    pub fn projected(&self) -> &Projected {
+        &self.projected
+    }
+
+    /// The frame's depth map in metres along the optical axis, 0 where unknown; `None` where it has no scale.
+    pub fn metric_depth(&self) -> Option<&DepthMap> {
+        self.frame.and_then(|f| f.depth).map(|_| &self.metres)
+    }
+
+    /// The distance of one detection of this frame; `None` where no source gives one.
+    pub fn distance(&mut self, detection: &Detection, class_name: &str) -> Option<Distance> {
+        let frame = self.frame?;
+        let prior = size_prior(class_name);
+        let view = View { camera: &frame.camera, lens: &frame.lens };
+        let target = Target {
+            bbox: detection.bbox,
+            mask: detection.mask.as_ref().filter(|m| m.width > 0 && m.height > 0),
+            prior,
+            range_by_size: prior.and_then(|p| view.range_by_size(&detection.bbox, &p)),
+        };
+        self.from_lidar(&frame, &target)
+            .or_else(|| self.from_depth(&frame, &target))
+            .or_else(|| from_box_alone(&view, &frame, &target))
+    }
+
+    fn optical_ground(&self, context: &FrameContext<'_>, seen: Option<&Ground>) -> Option<OpticalGround> {
+        let tilt_sigma_rad = self.config.pitch_sigma_rad;
+        if let (Some(ground), Some(sweep)) = (seen, &context.sweep) {
+            let optical_from_vehicle = sweep.optical_from_lidar * sweep.vehicle_from_lidar.inverse();
+            let (normal, height_m) = ground.in_optical(&optical_from_vehicle);
+            return Some(OpticalGround { normal, height_m, tilt_sigma_rad: 0.5 * tilt_sigma_rad });
+        }
+        let height_m = -context.camera_height_m.filter(|h| h.is_finite() && *h > 0.0)?;
+        Some(match &context.optical_from_vehicle {
+            Some(t) => OpticalGround { normal: t.rotate(&nalgebra::Vector3::z()), height_m, tilt_sigma_rad },
+            None => OpticalGround {
+                normal: -nalgebra::Vector3::y(),
+                height_m,
+                tilt_sigma_rad: tilt_sigma_rad.hypot(LEVEL_GUESS_SIGMA_RAD),
+            },
+        })
+    }
+
+    /// Fills `self.metres`; `None` where the map cannot be had in metres.
+    fn bring_to_metres(
+        &mut self,
+        map: &DepthMap,
+        fit: Option<&Result<DepthFit, DepthFitError>>,
+    ) -> Option<(DistanceSource, f64)> {
+        let usable = match (fit, map.kind) {
+            (Some(Ok(fit)), _) => Some(fit),
+            // A metric map that the LiDAR contradicts is not used; one that it could not check is.
+            (None | Some(Err(DepthFitError::TooFewPairs { .. } | DepthFitError::Flat { .. })), DepthKind::Metric) => {
+                None
+            }
+            _ => return None,
+        };
+        self.metres.values.clear();
+        match usable {
+            Some(fit) => {
+                let metres = map.values.iter().map(|&v| fit.depth_m(map.kind, v).unwrap_or(0.0));
+                self.metres.values.extend(metres);
+            }
+            None => self.metres.values.extend_from_slice(&map.values),
+        }
+        (self.metres.width, self.metres.height) = (map.width, map.height);
+        (self.metres.scale_x, self.metres.offset_x) = (map.scale_x, map.offset_x);
+        (self.metres.scale_y, self.metres.offset_y) = (map.scale_y, map.offset_y);
+        Some(match usable {
+            Some(fit) => (DistanceSource::DepthScaled, fit.residual.max(0.01)),
+            None => (DistanceSource::DepthMetric, self.config.metric_depth_sigma),
+        })
+    }
+
+    fn from_lidar(&mut self, frame: &Frame, target: &Target<'_>) -> Option<Distance> {
+        if self.projected.is_empty() {
+            return None;
+        }
+        let count_min = self.config.lidar_points_min.max(1);
+        // From the strictest selection of points to the loosest that still keeps the ground out.
+        let passes = if target.mask.is_some() {
+            &[Pass::Eroded, Pass::Whole, Pass::Head][..]
+        } else {
+            &[Pass::Whole, Pass::Head]
+        };
+        for &pass in passes {
+            self.surface.samples.clear();
+            for i in self.projected.in_box(target.bbox) {
+                let (Some(&u), Some(&v), Some(&xyz), Some(&range_m)) = (
+                    self.projected.u.get(i),
+                    self.projected.v.get(i),
+                    self.projected.xyz.get(i),
+                    self.projected.range_m.get(i),
+                ) else {
+                    continue;
+                };
+                let sample = Sample { u, v, xyz, range_m };
+                if target.admits(&sample, frame, pass) {
+                    self.surface.samples.push(sample);
+                }
+            }
+            if let Some(surface) = self.surface.find(&target.expectation(LIDAR_STRAYS), count_min) {
+                let sensor = self.config.lidar_sigma_m.hypot(LIDAR_SIGMA_PER_M * surface.range_m);
+                return Some(on_surface(&surface, sensor, DistanceSource::Lidar));
+            }
+        }
+        None
+    }
+
+    fn from_depth(&mut self, frame: &Frame, target: &Target<'_>) -> Option<Distance> {
+        let (source, relative_sigma) = frame.depth?;
+        let view = View { camera: &frame.camera, lens: &frame.lens };
+        let pass = if target.mask.is_some() { Pass::Eroded } else { Pass::Whole };
+        self.surface.samples.clear();
+        let bbox = target.bbox;
+        for row in 0..DEPTH_SAMPLES {
+            for column in 0..DEPTH_SAMPLES {
+                let u = bbox.x0 + bbox.width() * (column as f32 + 0.5) / DEPTH_SAMPLES as f32;
+                let v = bbox.y0 + bbox.height() * (row as f32 + 0.5) / DEPTH_SAMPLES as f32;
+                let Some(z) = self.metres.at_source(u, v) else { continue };
+                let Some(ray) = view.ray(u, v).filter(|r| r.z > 0.0) else { continue };
+                let p = ray * (f64::from(z) / ray.z);
+                let sample = Sample { u, v, xyz: [p.x as f32, p.y as f32, z], range_m: p.norm() as f32 };
+                if target.admits(&sample, frame, pass) {
+                    self.surface.samples.push(sample);
+                }
+            }
+        }
+        let surface = self.surface.find(&target.expectation(DEPTH_STRAYS), 1)?;
+        Some(on_surface(&surface, relative_sigma * surface.range_m, source))
+    }
+}
+
+/// Which samples of a box count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pass {
+    /// Within the mask, off its rim.
+    Eroded,
+    /// Within the mask or box.
+    Whole,
+    /// Within the upper part, whatever the ground plane says.
+    Head,
+}
+
+/// One box and what is expected in it.
+#[derive(Debug, Clone, Copy)]
+struct Target<'a> {
+    bbox: BoxPx,
+    mask: Option<&'a Mask>,
+    prior: Option<SizePrior>,
+    range_by_size: Option<(f64, f64)>,
+}
+
+impl Target<'_> {
+    fn expectation(&self, stray_share: f64) -> Expectation {
+        Expectation { bbox: self.bbox, masked: self.mask.is_some(), range_by_size: self.range_by_size, stray_share }
+    }
+
+    /// Whether a sample may belong to the object: within its mask, and not ground.
+    fn admits(&self, sample: &Sample, frame: &Frame, pass: Pass) -> bool {
+        if self.mask.is_some_and(|mask| !covers(mask, sample, pass)) {
+            return false;
+        }
+        let share = (sample.v - self.bbox.y0) / self.bbox.height();
+        match &frame.ground {
+            _ if pass == Pass::Head => share < HEAD_SHARE,
+            Some(ground) if frame.ground_seen => {
+                let tolerance = Ground::tolerance_m(f64::from(sample.range_m));
+                let ceiling = self.prior.map_or(f64::INFINITY, |p| GROUND_SHARE_OF_HEIGHT * p.height_m);
+                ground.above_m(&sample.xyz) > tolerance.min(ceiling)
+            }
+            // A mask leaves the ground out by itself.
+            _ => self.mask.is_some() || share < 1.0 - FOOT_SHARE,
+        }
+    }
+}
+
+/// Whether a mask holds a sample's pixel, and for the eroded pass the pixels around it.
+fn covers(mask: &Mask, sample: &Sample, pass: Pass) -> bool {
+    let holds = |u: f32, v: f32| u >= 0.0 && v >= 0.0 && mask.contains(u as u32, v as u32);
+    if pass != Pass::Eroded {
+        return holds(sample.u, sample.v);
+    }
+    let rim = (EROSION_SHARE * mask.width.min(mask.height) as f32).clamp(1.0, EROSION_MAX_PX);
+    let (u, v) = (sample.u, sample.v);
+    holds(u, v) && holds(u - rim, v) && holds(u + rim, v) && holds(u, v - rim) && holds(u, v + rim)
+}
+
+fn on_surface(surface: &Surface, sensor_sigma_m: f64, source: DistanceSource) -> Distance {
+    let sigma = surface.sigma_m.hypot(sensor_sigma_m);
+    let distance = Distance::along(&surface.direction, surface.range_m, sigma, source);
+    Distance { n_points: surface.samples, ..distance }
+}
+
+/// Ground or size, whichever is surer.
+fn from_box_alone(view: &View<'_>, frame: &Frame, target: &Target<'_>) -> Option<Distance> {
+    let prior = target.prior?;
+    let by_ground = frame.ground.filter(|_| prior.on_ground).and_then(|g| from_ground(view, &target.bbox, &g));
+    let by_size = from_size(view, &target.bbox, &prior);
+    match (by_ground, by_size) {
+        (Some(ground), Some(size)) => Some(if size.sigma_m < ground.sigma_m { size } else { ground }),
+        (ground, size) => ground.or(size),
+    }
+}

@@ -1,0 +1,223 @@
+//! A sweep seen through a camera: which point lands on which pixel.
+//!
+//! Output is a structure of arrays in the order of the sweep, clipped to the picture and to [`Z_MIN_M`]; points that are
+//! not finite are skipped and counted. Pixels are continuous coordinates (pixel (0, 0) covers 0 to 1), as boxes are.
+//! Columns are indexed in strips, so that a box looks at its own strips and not at the whole sweep. What hides behind
+//! what is not judged here: a LiDAR on the roof sees points that the camera does not.
+
+use crate::cloud::Cloud;
+use crate::detection::BoxPx;
+use crate::space::{Camera, Distortion, Lens, Lidar, Optical, Transform};
+
+/// Points nearer to the picture plane than this are the vehicle itself or noise, and their pixels are ill-defined.
+pub const Z_MIN_M: f64 = 0.1;
+
+/// Columns a strip holds: a few strips for the smallest boxes of interest, and an index that stays in cache.
+const STRIP_PX: f32 = 16.0;
+
+/// The part of a sweep that a camera sees. All vectors but the index of strips have the same length.
+#[derive(Debug, Clone, Default)]
+pub struct Projected {
+    /// Column, continuous pixel coordinates.
+    pub u: Vec<f32>,
+    /// Row, continuous pixel coordinates.
+    pub v: Vec<f32>,
+    /// The point in the optical frame, metres.
+    pub xyz: Vec<[f32; 3]>,
+    /// Distance from the camera's centre, metres.
+    pub range_m: Vec<f32>,
+    /// Index of the point in the sweep.
+    pub index: Vec<u32>,
+    /// Points of the sweep that were not finite.
+    pub not_finite: usize,
+    strip_start: Vec<u32>,
+    by_strip: Vec<u32>,
+}
+
+impl Projected {
+    /// Points in the picture.
+    pub fn len(&self) -> usize {
+        self.u.len()
+    }
+
+    /// Whether the camera sees no point.
+    pub fn is_empty(&self) -> bool {
+        self.u.is_empty()
+    }
+
+    /// Forgets the points and keeps the allocations.
+    pub fn clear(&mut self) {
+        self.u.clear();
+        self.v.clear();
+        self.xyz.clear();
+        self.range_m.clear();
+        self.index.clear();
+        self.strip_start.clear();
+        self.by_strip.clear();
+        self.not_finite = 0;
+    }
+
+    /// The points inside a box, as indices into the vectors, in a fixed order (by strip, then by sweep).
+    pub fn in_box(&self, bbox: BoxPx) -> impl Iterator<Item = usize> + '_ {
+        let strips = self.strip_start.len().saturating_sub(1);
+        // Casts of negative or NaN edges saturate at 0.
+        let first = ((bbox.x0 / STRIP_PX) as usize).min(strips);
+        let end = if bbox.x1 >= 0.0 { ((bbox.x1 / STRIP_PX) as usize + 1).min(strips) } else { first };
+        let from = self.strip_start.get(first).map_or(0, |&s| s as usize);
+        let to = self.strip_start.get(end.max(first)).map_or(from, |&s| s as usize);
+        self.by_strip.get(from..to).unwrap_or_default().iter().map(|&i| i as usize).filter(move |&i| {
+            let (Some(&u), Some(&v)) = (self.u.get(i), self.v.get(i)) else { return false };
+            u >= bbox.x0 && u < bbox.x1 && v >= bbox.y0 && v < bbox.y1
+        })
+    }
+
+    fn push(&mut self, u: f64, v: f64, p: [f64; 3], index: usize) {
+        self.u.push(u as f32);
+        self.v.push(v as f32);
+        self.xyz.push([p[0] as f32, p[1] as f32, p[2] as f32]);
+        self.range_m.push((p[0] * p[0] + p[1] * p[1] + p[2] * p[2]).sqrt() as f32);
+        self.index.push(index as u32);
+    }
+
+    /// Counting sort of the points by strip; stable, so the order is that of the sweep within a strip.
+    fn index_strips(&mut self, width: u32) {
+        let strips = (width as f32 / STRIP_PX).ceil() as usize;
+        let strip_of = |u: f32| ((u / STRIP_PX) as usize).min(strips.saturating_sub(1));
+        self.strip_start.resize(strips + 2, 0);
+        for &u in &self.u {
+            // Two places on, so that after the fill below each entry holds its own strip's start.
+            if let Some(count) = self.strip_start.get_mut(strip_of(u) + 2) {
+                *count += 1;
+            }
+        }
+        let mut total = 0;
+        for count in &mut self.strip_start {
+            total += *count;
+            *count = total;
+        }
+        self.by_strip.resize(self.u.len(), 0);
+        for (i, &u) in self.u.iter().enumerate() {
+            if let Some(next) = self.strip_start.get_mut(strip_of(u) + 1) {
+                if let Some(slot) = self.by_strip.get_mut(*next as usize) {
+                    *slot = i as u32;
+                }
+                *next += 1;
+            }
+        }
+        self.strip_start.truncate(strips + 1);
+    }
+}
+
+/// Projects a sweep into `out`, which is cleared first. `camera` must be valid (`Camera::validate`) and of the
+/// picture's own size; `lens` is its lens.
+pub fn project_cloud(
+    cloud: &Cloud,
+    optical_from_lidar: &Transform<Optical, Lidar>,
+    camera: &Camera,
+    lens: &Lens,
+    out: &mut Projected,
+) {
+    out.clear();
+    let r = optical_from_lidar.isometry().rotation.to_rotation_matrix();
+    let t = optical_from_lidar.isometry().translation.vector;
+    let row = |i: usize| [r[(i, 0)], r[(i, 1)], r[(i, 2)], t[i]];
+    let rows = [row(0), row(1), row(2)];
+    let (width, height) = (f64::from(camera.width), f64::from(camera.height));
+    let rectified = camera.distortion == Distortion::None;
+    for (index, point) in cloud.xyz.iter().enumerate() {
+        let p = point.map(f64::from);
+        let z = dot(&rows[2], &p);
+        if !(z >= Z_MIN_M) || z.is_infinite() {
+            out.not_finite += usize::from(!point.iter().all(|c| c.is_finite()));
+            continue;
+        }
+        let (x, y) = (dot(&rows[0], &p), dot(&rows[1], &p));
+        let plane = if rectified { Some([x / z, y / z]) } else { lens.distort(&nalgebra::Vector3::new(x, y, z)) };
+        let Some([xd, yd]) = plane else { continue };
+        let (u, v) = (camera.fx * xd + camera.cx + 0.5, camera.fy * yd + camera.cy + 0.5);
+        if u >= 0.0 && u < width && v >= 0.0 && v < height {
+            out.push(u, v, [x, y, z], index);
+        }
+    }
+    out.index_strips(camera.width);
+}
+
+fn dot(row: &[f64; 4], p: &[f64; 3]) -> f64 {
+    row[0] * p[0] + row[1] * p[1] + row[2] * p[2] + row[3]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::space::Point3;
+    use nalgebra::{Isometry3, Vector3};
+
+    fn camera() -> Camera {
+        Camera { width: 640, height: 480, fx: 500.0, fy: 500.0, cx: 319.5, cy: 239.5, distortion: Distortion::None }
+    }
+
+    fn looking_along_z() -> Transform<Optical, Lidar> {
+        Transform::from_isometry(Isometry3::new(Vector3::new(0.1, -0.2, 0.05), Vector3::new(0.01, 0.02, -0.03)))
+    }
+
+    fn project(cloud: &Cloud, camera: &Camera) -> Projected {
+        let mut out = Projected::default();
+        project_cloud(cloud, &looking_along_z(), camera, &camera.lens(), &mut out);
+        out
+    }
+
+    #[test]
+    fn points_land_where_the_camera_says_and_broken_ones_are_counted() {
+        let xyz = vec![
+            [0.5, 0.2, 8.0],
+            [f32::NAN, 0.0, 1.0],
+            [0.0, 0.0, -5.0],
+            [0.0, f32::INFINITY, 4.0],
+            [0.0, 0.0, f32::INFINITY],
+            [90.0, 0.0, 8.0],
+            [-1.0, 0.4, 20.0],
+        ];
+        let cloud = Cloud { xyz, ..Cloud::default() };
+        for distortion in [Distortion::None, Distortion::PlumbBob([-0.3, 0.1, 0.001, 0.0, 0.0])] {
+            let camera = Camera { distortion, ..camera() };
+            let out = project(&cloud, &camera);
+            assert_eq!((out.index.as_slice(), out.not_finite), ([0, 6].as_slice(), 3));
+            for (i, &index) in out.index.iter().enumerate() {
+                let p = cloud.xyz[index as usize].map(f64::from);
+                let optical = looking_along_z().apply(&Point3::new(p[0], p[1], p[2]));
+                let expected = camera.project_continuous(&optical).unwrap();
+                assert!((f64::from(out.u[i]) - expected[0]).abs() < 1e-3);
+                assert!((f64::from(out.v[i]) - expected[1]).abs() < 1e-3);
+                assert!((f64::from(out.range_m[i]) - optical.range_m()).abs() < 1e-4);
+            }
+        }
+    }
+
+    #[test]
+    fn strips_give_what_a_full_scan_gives() {
+        let mut cloud = Cloud::default();
+        for i in 0..4000u32 {
+            let x = ((i * 7919) % 997) as f32 / 997.0 * 16.0 - 8.0;
+            let y = ((i * 104_729) % 991) as f32 / 991.0 * 10.0 - 5.0;
+            cloud.xyz.push([x, y, 8.0]);
+        }
+        let out = project(&cloud, &camera());
+        assert!(out.len() > 1000);
+        let boxes =
+            [[0.0, 0.0, 640.0, 480.0], [15.9, 10.0, 16.1, 470.0], [600.0, -5.0, 900.0, 500.0], [-9.0, 0.0, -1.0, 9.0]];
+        for [x0, y0, x1, y1] in boxes.into_iter().chain([[300.0, 200.0, 301.0, 400.0], [f32::NAN; 4]]) {
+            let bbox = BoxPx { x0, y0, x1, y1 };
+            let mut found: Vec<usize> = out.in_box(bbox).collect();
+            found.sort_unstable();
+            let inside = |i: &usize| out.u[*i] >= x0 && out.u[*i] < x1 && out.v[*i] >= y0 && out.v[*i] < y1;
+            assert_eq!(found, (0..out.len()).filter(inside).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn an_empty_sweep_gives_nothing() {
+        let out = project(&Cloud::default(), &camera());
+        assert!(out.is_empty());
+        assert_eq!(out.in_box(BoxPx { x0: 0.0, y0: 0.0, x1: 640.0, y1: 480.0 }).count(), 0);
+    }
+}

@@ -1,0 +1,299 @@
+//! The nearest visible surface of what a box or mask frames, out of range samples (LiDAR returns or cells of a depth map).
+//!
+//! A box holds more than its object: the wall behind, the ground in front, what stands half before it. Samples on the
+//! ground are left out by the caller; the others fall apart into clusters where their sorted ranges leave a gap; the cluster that
+//! covers most of the box, its middle above all, at a range that suits the class's size, is the object. The answer is
+//! that cluster's near edge: the first range that others nearby support, so that one stray sample does not set it.
+
+use nalgebra::Vector3;
+
+use crate::detection::BoxPx;
+
+/// One range sample in the picture.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Sample {
+    /// Column, continuous pixel coordinates.
+    pub u: f32,
+    /// Row.
+    pub v: f32,
+    /// The point in the optical frame, metres.
+    pub xyz: [f32; 3],
+    /// Distance from the camera's centre, metres.
+    pub range_m: f32,
+}
+
+/// What is known of the object before its samples are looked at.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Expectation {
+    /// The frame of the samples, for coverage.
+    pub bbox: BoxPx,
+    /// Samples come from within a mask: its rim counts as much as its middle.
+    pub masked: bool,
+    /// The range at which an object of usual size fills the box, and one sigma of its logarithm.
+    pub range_by_size: Option<(f64, f64)>,
+    /// Share of the nearest samples of a cluster that may be strays.
+    pub stray_share: f64,
+}
+
+/// The near face of an object.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Surface {
+    /// Range of the nearest surface from the camera's centre, metres.
+    pub range_m: f64,
+    /// One sigma of the choice of edge and cluster, metres; the sensor's own noise comes on top.
+    pub sigma_m: f64,
+    /// Unit direction of the middle of the near face in the optical frame.
+    pub direction: Vector3<f64>,
+    /// Samples in the object's cluster.
+    pub samples: usize,
+}
+
+/// A gap in range that no single surface has: two rows of a car's flank or a person's limbs lie closer together.
+const GAP_M: f32 = 0.6;
+/// The gap grows with range, as the rows of a LiDAR spread on slanted surfaces.
+const GAP_PER_M: f32 = 0.015;
+/// Coverage is counted on a grid of this many cells a side.
+const GRID: usize = 8;
+/// Width of the bell that weighs the box's middle over its rim, in half-boxes.
+const CENTRE_SIGMA: f32 = 0.5;
+/// A box cut by the picture's edge or by an occluder is smaller than its object, so a range well below the one by size
+/// is little evidence against a cluster.
+const SIGMA_LN_NEARER: f64 = 0.7;
+/// Least plausibility that size alone can leave a cluster.
+const PLAUSIBILITY_FLOOR: f64 = 0.02;
+/// A cluster this many sigmas beyond the range by size is background: the object itself gave no samples.
+const TOO_FAR_SIGMAS: f64 = 4.0;
+/// The near face is this deep: a bumper, a chest.
+const FACE_DEPTH_M: f32 = 0.3;
+/// A cluster is a rival, and widens sigma, from this share of the winner's score.
+const RIVAL_SHARE: f64 = 0.5;
+
+/// Picks the object's cluster; keeps its scratch memory between boxes.
+#[derive(Debug, Clone, Default)]
+pub(super) struct SurfaceFinder {
+    /// The samples of the box at hand; filled by the caller.
+    pub samples: Vec<Sample>,
+}
+
+/// One run of sorted samples without a gap.
+#[derive(Debug, Clone, Copy)]
+struct Candidate {
+    from: usize,
+    to: usize,
+    score: f64,
+}
+
+impl SurfaceFinder {
+    /// The near face of the object among `self.samples`, which are reordered; `None` where no plausible cluster
+    /// has `count_min` samples.
+    pub(super) fn find(&mut self, expected: &Expectation, count_min: usize) -> Option<Surface> {
+        self.samples.retain(|s| s.range_m.is_finite());
+        // Ties broken by pixel, so that the order of arrival does not matter.
+        self.samples.sort_unstable_by(|a, b| {
+            a.range_m.total_cmp(&b.range_m).then(a.u.total_cmp(&b.u)).then(a.v.total_cmp(&b.v))
+        });
+        let (best, rival) = self.best_candidate(expected, count_min)?;
+        let cluster = self.samples.get(best.from..best.to)?;
+        let (edge, edge_sigma) = near_edge(cluster, expected.stray_share);
+        let range_m = f64::from(edge);
+        let rival_sigma = rival.map_or(0.0, |r| {
+            let other = self.samples.get(r.from).map_or(range_m, |s| f64::from(s.range_m));
+            // Two outcomes a distance d apart with odds 1 : q have the standard deviation d sqrt(q) / (1 + q).
+            let odds = r.score / best.score;
+            (other - range_m).abs() * odds.sqrt() / (1.0 + odds) * (odds - RIVAL_SHARE) / (1.0 - RIVAL_SHARE)
+        });
+        let sigma_m = f64::from(edge_sigma).hypot(rival_sigma);
+        Some(Surface { range_m, sigma_m, direction: face_direction(cluster, edge), samples: cluster.len() })
+    }
+
+    /// The best cluster and, where it is close behind, the second best.
+    fn best_candidate(&self, expected: &Expectation, count_min: usize) -> Option<(Candidate, Option<Candidate>)> {
+        let (mut best, mut second): (Option<Candidate>, Option<Candidate>) = (None, None);
+        let mut from = 0;
+        while from < self.samples.len() {
+            let to = self.cluster_end(from);
+            let cluster = self.samples.get(from..to).unwrap_or_default();
+            let near = cluster.first().map_or(0.0, |s| f64::from(s.range_m));
+            if cluster.len() >= count_min
+                && let Some(plausible) = plausibility(near, expected.range_by_size)
+            {
+                let candidate = Candidate { from, to, score: coverage(cluster, expected) * plausible };
+                // Strictly more: of equals the nearer wins, as it hides the other.
+                if best.is_none_or(|b| candidate.score > b.score) {
+                    second = best;
+                    best = Some(candidate);
+                } else if second.is_none_or(|s| candidate.score > s.score) {
+                    second = Some(candidate);
+                }
+            }
+            from = to;
+        }
+        let best = best?;
+        Some((best, second.filter(|s| s.score > RIVAL_SHARE * best.score)))
+    }
+
+    /// The end of the run without a gap that begins at `from`.
+    fn cluster_end(&self, from: usize) -> usize {
+        let rest = self.samples.get(from..).unwrap_or_default();
+        let whole = rest.windows(2).position(|pair| match pair {
+            [a, b] => b.range_m - a.range_m > GAP_M + GAP_PER_M * a.range_m,
+            _ => false,
+        });
+        whole.map_or(self.samples.len(), |i| from + i + 1)
+    }
+}
+
+/// How well a cluster's range suits the object's usual size, 0 to 1; `None` where it must be background.
+fn plausibility(range_m: f64, range_by_size: Option<(f64, f64)>) -> Option<f64> {
+    let Some((expected, sigma_ln)) = range_by_size else { return Some(1.0) };
+    let off = (range_m / expected).ln();
+    let q = if off > 0.0 { off / sigma_ln } else { off / SIGMA_LN_NEARER };
+    if off > 0.0 && q > TOO_FAR_SIGMAS {
+        return None;
+    }
+    Some((-0.5 * q * q).exp().max(PLAUSIBILITY_FLOOR))
+}
+
+/// Weight of the grid cells that a cluster touches.
+fn coverage(cluster: &[Sample], expected: &Expectation) -> f64 {
+    let bbox = expected.bbox;
+    let (scale_x, scale_y) = (GRID as f32 / bbox.width().max(1.0), GRID as f32 / bbox.height().max(1.0));
+    let mut touched = [[false; GRID]; GRID];
+    for s in cluster {
+        let column = (((s.u - bbox.x0) * scale_x) as usize).min(GRID - 1);
+        let row = (((s.v - bbox.y0) * scale_y) as usize).min(GRID - 1);
+        if let Some(cell) = touched.get_mut(row).and_then(|r| r.get_mut(column)) {
+            *cell = true;
+        }
+    }
+    let mut sum = 0.0;
+    for (row, cells) in touched.iter().enumerate() {
+        for (column, _) in cells.iter().enumerate().filter(|(_, touched)| **touched) {
+            sum += if expected.masked { 1.0 } else { centre_weight(column) * centre_weight(row) };
+        }
+    }
+    f64::from(sum)
+}
+
+/// Weight of a grid line by its distance from the box's middle.
+fn centre_weight(line: usize) -> f32 {
+    let q = ((line as f32 + 0.5) / GRID as f32 * 2.0 - 1.0) / CENTRE_SIGMA;
+    (-0.5 * q * q).exp()
+}
+
+/// The range of a cluster's near edge and how uncertain its choice is. `cluster` is sorted and not empty.
+fn near_edge(cluster: &[Sample], stray_share: f64) -> (f32, f32) {
+    let n = cluster.len();
+    let strays = (n as f64 * stray_share) as usize;
+    let at = |i: usize| cluster.get(i.min(n - 1)).map_or(f32::NAN, |s| s.range_m);
+    // A sample is supported where more than the strays lie within a face's depth behind it.
+    let supported = |i: &usize| at(i + strays + usize::from(n > 4)) - at(*i) <= FACE_DEPTH_M;
+    let first = (strays.min(n - 1)..n).find(supported).unwrap_or(strays.min(n - 1));
+    // Few samples leave the true edge between them and nearer: the spread to the next ones says how much.
+    let spread = at(first + 1 + n / 8) - at(first);
+    (at(first), 0.5 * spread.min(FACE_DEPTH_M * 2.0))
+}
+
+/// Unit direction of the middle of the near face.
+fn face_direction(cluster: &[Sample], edge: f32) -> Vector3<f64> {
+    let face = cluster.iter().filter(|s| s.range_m >= edge && s.range_m <= edge + FACE_DEPTH_M);
+    let sum = face.fold(Vector3::zeros(), |sum: Vector3<f64>, s| {
+        sum + Vector3::new(f64::from(s.xyz[0]), f64::from(s.xyz[1]), f64::from(s.xyz[2]))
+    });
+    sum.try_normalize(0.0).unwrap_or_else(Vector3::z)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BOX: BoxPx = BoxPx { x0: 0.0, y0: 0.0, x1: 80.0, y1: 80.0 };
+
+    /// A patch of samples every 2 px at one range, with a ripple of 4 cm.
+    fn patch(u: (u32, u32), v: (u32, u32), range_m: f32, out: &mut Vec<Sample>) {
+        for row in (v.0..v.1).step_by(2) {
+            for column in (u.0..u.1).step_by(2) {
+                let range_m = range_m + ((row * 7 + column * 3) % 5) as f32 * 0.01;
+                let (u, v) = (column as f32 + 0.5, row as f32 + 0.5);
+                out.push(Sample { u, v, xyz: [u * 0.01, v * 0.01, range_m], range_m });
+            }
+        }
+    }
+
+    fn expectation() -> Expectation {
+        Expectation { bbox: BOX, masked: false, range_by_size: None, stray_share: 0.03 }
+    }
+
+    fn find(samples: Vec<Sample>, expected: &Expectation) -> Option<Surface> {
+        SurfaceFinder { samples }.find(expected, 2)
+    }
+
+    #[test]
+    fn a_wall_behind_that_shows_more_than_the_object_is_not_the_object() {
+        let mut samples = Vec::new();
+        patch((26, 54), (4, 80), 12.0, &mut samples);
+        patch((0, 26), (0, 80), 30.0, &mut samples);
+        patch((54, 80), (0, 80), 30.0, &mut samples);
+        let surface = find(samples, &expectation()).unwrap();
+        assert!((surface.range_m - 12.0).abs() < 0.05, "{surface:?}");
+    }
+
+    #[test]
+    fn an_occluder_at_the_edge_is_not_the_object() {
+        let mut samples = Vec::new();
+        patch((0, 20), (0, 80), 5.0, &mut samples);
+        patch((20, 72), (4, 80), 14.0, &mut samples);
+        patch((72, 80), (0, 80), 40.0, &mut samples);
+        let surface = find(samples, &expectation()).unwrap();
+        assert!((surface.range_m - 14.0).abs() < 0.05, "{surface:?}");
+    }
+
+    #[test]
+    fn strays_in_front_do_not_set_the_edge() {
+        let mut samples = Vec::new();
+        patch((10, 70), (10, 70), 20.0, &mut samples);
+        let mut stray = samples[0];
+        for range_m in [19.4, 19.6] {
+            stray.range_m = range_m;
+            samples.push(stray);
+        }
+        let surface = find(samples, &expectation()).unwrap();
+        assert!((surface.range_m - 20.0).abs() < 0.05, "{surface:?}");
+    }
+
+    #[test]
+    fn size_decides_between_two_that_cover_alike_and_refuses_background_alone() {
+        let mut samples = Vec::new();
+        patch((0, 40), (0, 80), 10.0, &mut samples);
+        patch((40, 80), (0, 80), 25.0, &mut samples);
+        let expected = Expectation { range_by_size: Some((24.0, 0.15)), ..expectation() };
+        let surface = find(samples.clone(), &expected).unwrap();
+        assert!((surface.range_m - 25.0).abs() < 0.05, "{surface:?}");
+        let none = Expectation { range_by_size: Some((3.0, 0.15)), ..expectation() };
+        assert_eq!(find(samples, &none), None, "an object that gives no returns is not where the wall is");
+    }
+
+    #[test]
+    fn a_close_rival_widens_sigma() {
+        let mut clear = Vec::new();
+        patch((0, 80), (0, 80), 10.0, &mut clear);
+        let mut torn = Vec::new();
+        patch((0, 42), (0, 80), 10.0, &mut torn);
+        patch((42, 80), (0, 80), 15.0, &mut torn);
+        let (clear, torn) = (find(clear, &expectation()).unwrap(), find(torn, &expectation()).unwrap());
+        assert!(clear.sigma_m < 0.1 && torn.sigma_m > 1.0, "{clear:?} {torn:?}");
+    }
+
+    #[test]
+    fn nothing_gives_nothing_and_order_does_not_matter() {
+        assert_eq!(find(Vec::new(), &expectation()), None);
+        let mut samples = Vec::new();
+        patch((10, 60), (10, 70), 20.0, &mut samples);
+        let nan = Sample { range_m: f32::NAN, ..samples[0] };
+        samples.push(nan);
+        let forward = find(samples.clone(), &expectation());
+        samples.reverse();
+        assert_eq!(forward, find(samples, &expectation()));
+        assert!(forward.is_some());
+    }
+}
