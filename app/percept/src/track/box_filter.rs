@@ -1,0 +1,227 @@
+//! A box in the picture as four independent constant-velocity Kalman filters: centre x, centre y, width, height.
+//!
+//! Pixels and pixels per second. Noise grows with the box, as in SORT and ByteTrack, because a near object moves and
+//! jitters more pixels than a far one; process noise is that of white acceleration integrated over the real time between
+//! frames, so the same constants serve 30, 10 and 5 fps.
+
+use crate::detection::BoxPx;
+
+/// Detector jitter of a centre as a share of the box's size (ByteTrack: 1/20 of the height).
+const CENTRE_SIGMA: f64 = 0.04;
+/// Detector jitter of a width or height as a share of itself.
+const EXTENT_SIGMA: f64 = 0.05;
+/// Change of a centre's speed in box sizes per second per sqrt(second). ByteTrack's 1/160 per frame at 30 fps is 1.03.
+const CENTRE_ACCEL: f64 = 1.0;
+/// The same of width and height, whose speeds change less.
+const EXTENT_ACCEL: f64 = 0.5;
+/// Speed of a centre before it was measured, box sizes per second (ByteTrack: 10/160 per frame at 30 fps is 1.9).
+const CENTRE_RATE_SIGMA: f64 = 2.0;
+/// The same of width and height: a box that doubles in a second is a collision a second away.
+const EXTENT_RATE_SIGMA: f64 = 0.5;
+/// An innovation beyond this many sigmas (a partly hidden object, a wrong box) is taken with less weight.
+const ROBUST_SIGMAS: f64 = 3.0;
+/// No box is taken for smaller than this, px: noise must not vanish.
+const SIZE_MIN_PX: f64 = 4.0;
+
+/// A value, its rate and their covariance.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Axis {
+    pub(super) value: f64,
+    pub(super) rate: f64,
+    pub(super) var_value: f64,
+    pub(super) covariance: f64,
+    pub(super) var_rate: f64,
+}
+
+impl Axis {
+    fn new(value: f64, sigma: f64, rate_sigma: f64) -> Self {
+        Self { value, rate: 0.0, var_value: sigma * sigma, covariance: 0.0, var_rate: rate_sigma * rate_sigma }
+    }
+
+    /// Moves the state on by `dt` seconds under white acceleration of spectral density `density`.
+    fn predict(&mut self, dt: f64, density: f64) {
+        self.value += dt * self.rate;
+        self.var_value += dt * (2.0 * self.covariance + dt * self.var_rate) + density * dt * dt * dt / 3.0;
+        self.covariance += dt * self.var_rate + density * dt * dt / 2.0;
+        self.var_rate += density * dt;
+    }
+
+    /// Takes in `measured`, made `age_s` before the state's time, with standard deviation `sigma`.
+    fn update(&mut self, measured: f64, sigma: f64, age_s: f64) {
+        let innovation = measured - (self.value - age_s * self.rate);
+        let gain_value = self.var_value - age_s * self.covariance;
+        let gain_rate = self.covariance - age_s * self.var_rate;
+        let expected = gain_value - age_s * gain_rate + sigma * sigma;
+        let s = expected.max(innovation * innovation / (ROBUST_SIGMAS * ROBUST_SIGMAS));
+        self.value += gain_value / s * innovation;
+        self.rate += gain_rate / s * innovation;
+        self.var_value -= gain_value * gain_value / s;
+        self.covariance -= gain_value * gain_rate / s;
+        self.var_rate -= gain_rate * gain_rate / s;
+    }
+
+    /// Forgets the rate.
+    fn rest(&mut self, rate_sigma: f64) {
+        self.rate = 0.0;
+        self.covariance = 0.0;
+        self.var_rate = rate_sigma * rate_sigma;
+    }
+}
+
+/// How fast a box grows: what time to collision rests on where there is no range.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BoxGrowth {
+    /// Filtered height, px.
+    pub height_px: f64,
+    /// Its rate, px/s; positive where the object comes nearer.
+    pub rate_px_s: f64,
+    /// Variance of the height, px^2.
+    pub var_height: f64,
+    /// Covariance of height and rate, px^2/s.
+    pub covariance: f64,
+    /// Variance of the rate, px^2/s^2.
+    pub var_rate: f64,
+}
+
+/// The filtered box of one track.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct BoxFilter {
+    cx: Axis,
+    cy: Axis,
+    width: Axis,
+    height: Axis,
+}
+
+impl BoxFilter {
+    pub(super) fn new(bbox: &BoxPx) -> Self {
+        let (cx, cy, w, h) = centre_extent(bbox);
+        let size = size_of(w, h);
+        Self {
+            cx: Axis::new(cx, CENTRE_SIGMA * size, CENTRE_RATE_SIGMA * size),
+            cy: Axis::new(cy, CENTRE_SIGMA * size, CENTRE_RATE_SIGMA * size),
+            width: Axis::new(w, extent_sigma(w), EXTENT_RATE_SIGMA * w.max(SIZE_MIN_PX)),
+            height: Axis::new(h, extent_sigma(h), EXTENT_RATE_SIGMA * h.max(SIZE_MIN_PX)),
+        }
+    }
+
+    pub(super) fn predict(&mut self, dt: f64) {
+        let size = self.size();
+        let centre = CENTRE_ACCEL * size;
+        self.cx.predict(dt, centre * centre);
+        self.cy.predict(dt, centre * centre);
+        for extent in [&mut self.width, &mut self.height] {
+            let accel = EXTENT_ACCEL * extent.value.max(SIZE_MIN_PX);
+            extent.predict(dt, accel * accel);
+            extent.value = extent.value.max(1.0);
+        }
+    }
+
+    /// Takes in a detection made `age_s` before the state's time. A low score means a poorer box: up to twice the sigma.
+    pub(super) fn update(&mut self, bbox: &BoxPx, score: f32, age_s: f64) {
+        let (cx, cy, w, h) = centre_extent(bbox);
+        let size = size_of(w, h);
+        let doubt = 2.0 - f64::from(score.clamp(0.0, 1.0));
+        self.cx.update(cx, doubt * CENTRE_SIGMA * size, age_s);
+        self.cy.update(cy, doubt * CENTRE_SIGMA * size, age_s);
+        self.width.update(w, doubt * extent_sigma(w), age_s);
+        self.height.update(h, doubt * extent_sigma(h), age_s);
+        self.width.value = self.width.value.max(1.0);
+        self.height.value = self.height.value.max(1.0);
+    }
+
+    /// No detection: the size stays as it is, because what was last seen growing or shrinking was often half hidden.
+    pub(super) fn coast(&mut self) {
+        self.width.rest(EXTENT_RATE_SIGMA * self.width.value);
+        self.height.rest(EXTENT_RATE_SIGMA * self.height.value);
+    }
+
+    /// Centre, px.
+    pub(super) fn centre(&self) -> (f64, f64) {
+        (self.cx.value, self.cy.value)
+    }
+
+    /// Moves the centre: the camera turned.
+    pub(super) fn move_centre_to(&mut self, cx: f64, cy: f64) {
+        self.cx.value = cx;
+        self.cy.value = cy;
+    }
+
+    /// The box itself.
+    pub(super) fn bbox(&self) -> BoxPx {
+        let (hw, hh) = (self.width.value / 2.0, self.height.value / 2.0);
+        BoxPx {
+            x0: (self.cx.value - hw) as f32,
+            y0: (self.cy.value - hh) as f32,
+            x1: (self.cx.value + hw) as f32,
+            y1: (self.cy.value + hh) as f32,
+        }
+    }
+
+    /// Geometric mean of width and height, px.
+    pub(super) fn size(&self) -> f64 {
+        size_of(self.width.value, self.height.value)
+    }
+
+    /// Larger standard deviation of the two centre coordinates, px.
+    pub(super) fn centre_sigma(&self) -> f64 {
+        self.cx.var_value.max(self.cy.var_value).max(0.0).sqrt()
+    }
+
+    pub(super) fn growth(&self) -> BoxGrowth {
+        BoxGrowth {
+            height_px: self.height.value,
+            rate_px_s: self.height.rate,
+            var_height: self.height.var_value,
+            covariance: self.height.covariance,
+            var_rate: self.height.var_rate,
+        }
+    }
+}
+
+fn centre_extent(b: &BoxPx) -> (f64, f64, f64, f64) {
+    let (x0, y0, x1, y1) = (f64::from(b.x0), f64::from(b.y0), f64::from(b.x1), f64::from(b.y1));
+    ((x0 + x1) / 2.0, (y0 + y1) / 2.0, x1 - x0, y1 - y0)
+}
+
+fn size_of(w: f64, h: f64) -> f64 {
+    (w * h).max(0.0).sqrt().max(SIZE_MIN_PX)
+}
+
+fn extent_sigma(extent: f64) -> f64 {
+    EXTENT_SIGMA * extent.max(SIZE_MIN_PX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn box_at(cx: f32, w: f32) -> BoxPx {
+        BoxPx { x0: cx - w / 2.0, y0: 0.0, x1: cx + w / 2.0, y1: 2.0 * w }
+    }
+
+    #[test]
+    fn learns_speed_and_growth_at_any_frame_rate() {
+        for fps in [30.0, 10.0, 5.0] {
+            let mut f = BoxFilter::new(&box_at(100.0, 40.0));
+            for k in 1..=(2.0 * fps) as u32 {
+                let t = f64::from(k) / fps;
+                f.predict(1.0 / fps);
+                f.update(&box_at((100.0 + 60.0 * t) as f32, (40.0 + 10.0 * t) as f32), 0.9, 0.0);
+            }
+            assert!((f.cx.rate - 60.0).abs() < 2.0, "{fps} fps: {}", f.cx.rate);
+            assert!((f.growth().rate_px_s - 20.0).abs() < 2.0, "{fps} fps: {}", f.growth().rate_px_s);
+            assert!(f.cx.var_value > 0.0 && f.cx.var_value * f.cx.var_rate > f.cx.covariance * f.cx.covariance);
+        }
+    }
+
+    #[test]
+    fn a_late_measurement_is_understood_as_older() {
+        let mut f = BoxFilter::new(&box_at(0.0, 40.0));
+        for _ in 0..30 {
+            f.predict(0.1);
+            let now = f.cx.value;
+            f.update(&box_at((now - 0.05 * f.cx.rate) as f32, 40.0), 0.9, 0.05);
+            assert!((f.cx.value - now).abs() < 1e-3);
+        }
+    }
+}
