@@ -1,1 +1,32 @@
-//! Where frames come from: recorded drives, image folders, video, MCAP, cameras, LiDAR, the simulated world.
+//! Where frames come from: recorded drives (KITTI, Argoverse 2, nuScenes samples, picture folders, video) and calibration.
+//!
+//! [`open`] tells what a path is by looking at it and gives a [`Drive`]: an index of all frames in sensor-time order, read
+//! one by one into a [`Payload`]; [`decode_image`] makes pixels of a picture. Index first, then read, then decode, so that
+//! reading can be sequential and decoding parallel. A frame that cannot be read is a [`ReadError`] and the drive goes on;
+//! a drive that cannot be opened is a [`SenseError`].
+//!
+//! Sole owner of picture decoding. Deliberately absent: threads, queues, clocks, and any interpretation of what was seen.
+
+pub mod calib;
+mod decode;
+mod drive;
+mod ego;
+mod error;
+mod feather;
+mod files;
+mod kitti_raw;
+pub mod labels;
+mod oxts;
+mod payload;
+mod points;
+mod probe;
+mod stamps;
+
+pub use decode::{MAX_PIXELS, MAX_SIDE_PX, decode_image, encoding_from_bytes, size_from_header};
+pub use drive::{
+    Drive, DriveInfo, DriveKind, EgoInfo, Entry, GAP_FACTOR, Gap, SensorInfo, SensorKind, TimeSource,
+};
+pub use error::{ReadError, SenseError};
+pub use payload::{EncodedImage, ImageEncoding, Payload};
+pub use probe::{OpenOptions, open, probe};
+pub use stamps::StampPolicy;

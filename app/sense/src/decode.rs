@@ -1,0 +1,190 @@
+//! Pictures from bytes: JPEG and PNG into 8-bit RGB or grey, in the caller's buffer.
+//!
+//! A picture that is not whole is an error, never a half-grey picture: the JPEG decoder itself would fill what is missing
+//! and call it success, so the end-of-image marker is looked for first. Grey stays grey, alpha is dropped, 16 bits are
+//! rounded to 8. Colour profiles and EXIF orientation are not applied: calibration is for the pixels as recorded.
+
+use std::io::Cursor;
+
+use image::ImageDecoder;
+use image::codecs::png::PngDecoder;
+use ocellus_percept::image::{Image, ImageView, PixelFormat};
+use zune_core::bytestream::ZCursor;
+use zune_core::colorspace::ColorSpace;
+use zune_core::options::DecoderOptions;
+use zune_jpeg::JpegDecoder;
+
+use crate::error::ReadError;
+use crate::payload::{EncodedImage, ImageEncoding};
+
+/// Longest side accepted: beyond any camera, and what keeps a broken header from exhausting the memory.
+pub const MAX_SIDE_PX: usize = 16_384;
+
+/// Most pixels accepted (300 MB as RGB).
+pub const MAX_PIXELS: usize = 100_000_000;
+
+const JPEG_MAGIC: [u8; 3] = [0xFF, 0xD8, 0xFF];
+const PNG_MAGIC: [u8; 8] = [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1A, b'\n'];
+
+/// Decodes `encoded` into `out` (Rgb8, or Gray8 where the picture is grey; raw pixels keep their layout), reusing its
+/// allocation. `out` is unspecified after an error.
+pub fn decode_image(encoded: &EncodedImage, out: &mut Image) -> Result<(), ReadError> {
+    match encoded.encoding {
+        ImageEncoding::Jpeg => decode_jpeg(encoded, out),
+        ImageEncoding::Png => decode_png(encoded, out),
+        ImageEncoding::Raw { format, width, height } => {
+            let (width, height) = (width as usize, height as usize);
+            check_size(&encoded.origin, width, height)?;
+            ImageView::new(width, height, format, &encoded.bytes).map_err(|e| {
+                corrupt(&encoded.origin, "pixels", "as many bytes as the picture's size says", &e.to_string())
+            })?;
+            out.reset(width, height, format).copy_from_slice(&encoded.bytes);
+            Ok(())
+        }
+    }
+}
+
+/// The encoding by the first bytes; `None` where it is neither JPEG nor PNG.
+pub fn encoding_from_bytes(bytes: &[u8]) -> Option<ImageEncoding> {
+    if bytes.starts_with(&JPEG_MAGIC) {
+        Some(ImageEncoding::Jpeg)
+    } else if bytes.starts_with(&PNG_MAGIC) {
+        Some(ImageEncoding::Png)
+    } else {
+        None
+    }
+}
+
+/// Columns and rows by the header of a JPEG or PNG; `bytes` may be the beginning of the file only.
+pub fn size_from_header(bytes: &[u8]) -> Option<(u32, u32)> {
+    match encoding_from_bytes(bytes)? {
+        ImageEncoding::Png => {
+            let word = |at: usize| bytes.get(at..at + 4)?.try_into().ok().map(u32::from_be_bytes);
+            Some((word(16)?, word(20)?))
+        }
+        ImageEncoding::Jpeg => {
+            let mut decoder = JpegDecoder::new(ZCursor::new(bytes));
+            decoder.decode_headers().ok()?;
+            decoder.info().map(|info| (u32::from(info.width), u32::from(info.height)))
+        }
+        ImageEncoding::Raw { .. } => None,
+    }
+}
+
+fn corrupt(origin: &str, place: &str, expected: &str, got: &str) -> ReadError {
+    ReadError::Corrupt { origin: origin.into(), place: place.into(), expected: expected.into(), got: got.into() }
+}
+
+fn check_size(origin: &str, width: usize, height: usize) -> Result<(), ReadError> {
+    if width == 0 || height == 0 {
+        return Err(corrupt(origin, "header", "a picture of at least 1x1 px", &format!("{width}x{height}")));
+    }
+    if width > MAX_SIDE_PX || height > MAX_SIDE_PX || width * height > MAX_PIXELS {
+        let (max_side, max_pixels) = (MAX_SIDE_PX, MAX_PIXELS);
+        return Err(ReadError::TooLarge { origin: origin.into(), width, height, max_side, max_pixels });
+    }
+    Ok(())
+}
+
+fn decode_jpeg(encoded: &EncodedImage, out: &mut Image) -> Result<(), ReadError> {
+    let origin = &encoded.origin;
+    check_jpeg_whole(origin, &encoded.bytes)?;
+    let fault = |e: zune_jpeg::errors::DecodeErrors| corrupt(origin, "JPEG data", "a decodable picture", &e.to_string());
+    // The limits are checked below, with our own message.
+    let options = DecoderOptions::default()
+        .set_strict_mode(false)
+        .set_max_width(usize::from(u16::MAX))
+        .set_max_height(usize::from(u16::MAX));
+    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(&encoded.bytes[..]), options);
+    decoder.decode_headers().map_err(fault)?;
+    let Some(info) = decoder.info() else {
+        return Err(corrupt(origin, "JPEG header", "a picture's size", "none"));
+    };
+    let (width, height) = (usize::from(info.width), usize::from(info.height));
+    check_size(origin, width, height)?;
+    let grey = decoder.input_colorspace() == Some(ColorSpace::Luma);
+    let (space, format) =
+        if grey { (ColorSpace::Luma, PixelFormat::Gray8) } else { (ColorSpace::RGB, PixelFormat::Rgb8) };
+    decoder.set_options(options.jpeg_set_out_colorspace(space));
+    decoder.decode_into(out.reset(width, height, format)).map_err(fault)
+}
+
+/// Walks the segments of a JPEG (ITU-T T.81, annex B) to its end-of-image marker. Bytes after it are allowed: cameras pad.
+fn check_jpeg_whole(origin: &str, bytes: &[u8]) -> Result<(), ReadError> {
+    let truncated = || ReadError::Truncated {
+        origin: origin.into(),
+        bytes: bytes.len(),
+        expected: "a JPEG's end-of-image marker (FF D9)".into(),
+    };
+    if !bytes.starts_with(&JPEG_MAGIC) {
+        let got = format!("{:02X?}", &bytes[..bytes.len().min(3)]);
+        return Err(corrupt(origin, "byte 0", "a JPEG's signature FF D8 FF", &got));
+    }
+    let mut at = 2;
+    loop {
+        // To the next marker: FF and a code that is neither stuffing (00), fill (FF) nor a restart (D0 to D7).
+        let rest = bytes.get(at..).ok_or_else(truncated)?;
+        let step = rest.iter().position(|&b| b == 0xFF).ok_or_else(truncated)?;
+        let code = *rest.get(step + 1).ok_or_else(truncated)?;
+        at += step + 1;
+        match code {
+            0xFF => {}
+            0x00 | 0x01 | 0xD0..=0xD8 => at += 1,
+            0xD9 => return Ok(()),
+            _ => {
+                let length = bytes.get(at + 1..at + 3).ok_or_else(truncated)?;
+                at += 1 + usize::from(u16::from_be_bytes([length[0], length[1]]));
+            }
+        }
+    }
+}
+
+fn decode_png(encoded: &EncodedImage, out: &mut Image) -> Result<(), ReadError> {
+    let origin = &encoded.origin;
+    if let Some((width, height)) = size_from_header(&encoded.bytes) {
+        check_size(origin, width as usize, height as usize)?;
+    }
+    let fault = |e: image::ImageError| png_fault(origin, encoded.bytes.len(), &e);
+    let decoder = PngDecoder::new(Cursor::new(&encoded.bytes[..])).map_err(fault)?;
+    let (width, height) = decoder.dimensions();
+    let (width, height) = (width as usize, height as usize);
+    check_size(origin, width, height)?;
+    let colour = decoder.color_type();
+    let channels = usize::from(colour.channel_count());
+    let wide = usize::from(colour.bytes_per_pixel()) == 2 * channels;
+    let format = if channels <= 2 { PixelFormat::Gray8 } else { PixelFormat::Rgb8 };
+    if !wide && (channels == 1 || channels == 3) {
+        return decoder.read_image(out.reset(width, height, format)).map_err(fault);
+    }
+    // Rare layouts (alpha, 16 bits) go through a buffer of their own.
+    let mut pixels = vec![0; usize::try_from(decoder.total_bytes()).unwrap_or(0)];
+    decoder.read_image(&mut pixels).map_err(fault)?;
+    reduce_pixels(&pixels, channels, wide, out.reset(width, height, format));
+    Ok(())
+}
+
+/// Drops alpha and rounds 16 bits (native order) to 8. `out` holds 1 or 3 bytes a pixel.
+fn reduce_pixels(pixels: &[u8], channels: usize, wide: bool, out: &mut [u8]) {
+    let kept = if channels <= 2 { 1 } else { 3 };
+    let sample_bytes = if wide { 2 } else { 1 };
+    for (to, from) in out.chunks_exact_mut(kept).zip(pixels.chunks_exact(channels * sample_bytes)) {
+        for (value, sample) in to.iter_mut().zip(from.chunks_exact(sample_bytes)) {
+            *value = match sample {
+                [low, high] => ((u32::from(u16::from_ne_bytes([*low, *high])) + 128) / 257) as u8,
+                [byte] => *byte,
+                _ => 0,
+            };
+        }
+    }
+}
+
+fn png_fault(origin: &str, bytes: usize, error: &image::ImageError) -> ReadError {
+    if let image::ImageError::IoError(_) = error {
+        return ReadError::Truncated { origin: origin.into(), bytes, expected: "the rest of a PNG".into() };
+    }
+    let text = error.to_string();
+    if text.contains("unexpected end") || text.contains("Unexpected end") {
+        return ReadError::Truncated { origin: origin.into(), bytes, expected: "the rest of a PNG".into() };
+    }
+    corrupt(origin, "PNG data", "a decodable picture", &text)
+}
