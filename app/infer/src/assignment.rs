@@ -1,0 +1,91 @@
+//! Which provider runs which node, asked of a session through ONNX Runtime's C interface of version 24.
+//!
+//! The bindings are built for the interface of version 20, so that libraries of JetPack 6 load; the newer functions
+//! are asked for at run time. They are called by their place in `OrtApi`, a table of function pointers that only ever
+//! grows at its end (onnxruntime_c_api.h: "the order of the functions must not change").
+
+use std::collections::BTreeMap;
+use std::ffi::{CStr, c_char, c_void};
+
+use ort::AsPointer;
+use ort::session::Session;
+use ort::sys::OrtStatusPtr;
+
+use crate::library::Library;
+use crate::provider::NodeShare;
+
+/// Version of the C interface that first had these functions.
+const API: u32 = 24;
+
+/// Session option that makes a session keep its assignment.
+pub(crate) const RECORD: &str = "session.record_ep_graph_assignment_info";
+
+/// Place of `Session_GetEpGraphAssignmentInfo` in `OrtApi`.
+const SUBGRAPHS: usize = 410;
+/// Place of `EpAssignedSubgraph_GetEpName`.
+const PROVIDER_NAME: usize = 411;
+/// Place of `EpAssignedSubgraph_GetNodes`.
+const NODES: usize = 412;
+/// Place of `EpAssignedNode_GetOperatorType`.
+const OPERATOR_TYPE: usize = 415;
+
+/// Gives a list of `count` pointers that belong to the session.
+type GetList =
+    unsafe extern "system" fn(of: *const c_void, list: *mut *const *const c_void, count: *mut usize) -> OrtStatusPtr;
+/// Gives a string that belongs to the session.
+type GetText = unsafe extern "system" fn(of: *const c_void, text: *mut *const c_char) -> OrtStatusPtr;
+
+/// Nodes per provider of `session`, which was made with [`RECORD`] set; `None` where the library is too old to tell.
+///
+/// # Errors
+/// What ONNX Runtime says.
+pub(crate) fn nodes_per_provider(
+    library: &Library,
+    session: &Session,
+) -> Result<Option<BTreeMap<String, NodeShare>>, ort::Error> {
+    let Some(table) = Table::of(library) else { return Ok(None) };
+    let mut per_provider: BTreeMap<String, BTreeMap<String, usize>> = BTreeMap::new();
+    for subgraph in table.list(SUBGRAPHS, session.ptr().cast())? {
+        let operators = per_provider.entry(table.text(PROVIDER_NAME, *subgraph)?).or_default();
+        for node in table.list(NODES, *subgraph)? {
+            *operators.entry(table.text(OPERATOR_TYPE, *node)?).or_default() += 1;
+        }
+    }
+    let all: usize = per_provider.values().flat_map(BTreeMap::values).sum();
+    let shares = per_provider.into_iter().map(|(provider, operators)| {
+        let nodes = operators.values().sum();
+        (provider, NodeShare { nodes, share: nodes as f64 / all.max(1) as f64, operators })
+    });
+    Ok(Some(shares.collect()))
+}
+
+/// `OrtApi` of version [`API`], as the table of pointers that it is.
+struct Table(*const *const c_void);
+
+impl Table {
+    fn of(library: &Library) -> Option<Self> {
+        let api = library.api(API);
+        (!api.is_null()).then_some(Self(api.cast()))
+    }
+
+    fn list(&self, place: usize, of: *const c_void) -> Result<&[*const c_void], ort::Error> {
+        let (mut list, mut count) = (std::ptr::null(), 0);
+        // SAFETY: a table of version 24 has more entries than the largest place used here, the function at each of
+        // the places given to `list` has the type `GetList`, and `of` is the live object that it takes.
+        unsafe {
+            let get = std::mem::transmute::<*const c_void, GetList>(*self.0.add(place));
+            ort::Error::result_from_status(get(of, &mut list, &mut count))?;
+            if list.is_null() || count == 0 { Ok(&[]) } else { Ok(std::slice::from_raw_parts(list, count)) }
+        }
+    }
+
+    fn text(&self, place: usize, of: *const c_void) -> Result<String, ort::Error> {
+        let mut text = std::ptr::null();
+        // SAFETY: as in `list`, with functions of the type `GetText`; the string ends in 0 and lives with the session.
+        unsafe {
+            let get = std::mem::transmute::<*const c_void, GetText>(*self.0.add(place));
+            ort::Error::result_from_status(get(of, &mut text))?;
+            Ok(if text.is_null() { String::new() } else { CStr::from_ptr(text).to_string_lossy().into_owned() })
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! From bytes to a session: the file is checked, providers are registered one by one, what fails is left out and
+//! reported, the session is made, and `require` is held against what really runs.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use ocellus_percept::model::IoInfo;
+use ort::session::Session;
+use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
+use ort::value::Outlet;
+
+use super::io::{InputSlot, OutputSlot, info_of};
+use super::{Network, SessionOptions};
+use crate::assignment;
+use crate::provider::{Provider, ProviderFailure, ProviderReport};
+use crate::{InferError, Runtime, digest, onnx};
+
+/// Session option: the folder that files of weights beside the network are looked for in.
+const WEIGHTS_FOLDER: &str = "session.model_external_initializers_file_folder_path";
+
+/// Loads `bytes`, called `name`; `folder` is where weights kept in other files lie.
+pub(super) fn load(
+    runtime: &Runtime,
+    name: &str,
+    bytes: &[u8],
+    folder: Option<&Path>,
+    options: &SessionOptions,
+) -> Result<Network, InferError> {
+    onnx::check(name, bytes)?;
+    check_options(options)?;
+    let (session, mut report) = Attempt { runtime, name, bytes, folder, options }.until_it_loads()?;
+    let assigned = assignment::nodes_per_provider(runtime.library(), &session);
+    if let Some(nodes) = assigned.map_err(|error| refused(runtime, name, error.message()))? {
+        report.nodes = nodes;
+        report.nodes_known = true;
+    }
+    if let Some(provider) = options.require
+        && let Some(reason) = report.why_not(provider)
+    {
+        let ran = report.to_string();
+        return Err(InferError::RequiredProvider { network: name.to_owned(), provider, reason, ran });
+    }
+    assemble(runtime, name, bytes, session, report)
+}
+
+/// Providers in the order they are registered: as asked for, without repetition, the required one there, and the CPU
+/// last.
+fn wanted(options: &SessionOptions) -> Vec<Provider> {
+    let mut list: Vec<Provider> = Vec::new();
+    let missing = options.require.filter(|required| !options.providers.contains(required));
+    for provider in missing.into_iter().filter(|p| *p != Provider::Cpu).chain(options.providers.iter().copied()) {
+        if !list.contains(&provider) {
+            list.push(provider);
+        }
+    }
+    list
+}
+
+fn check_options(options: &SessionOptions) -> Result<(), InferError> {
+    for (provider, pairs) in &options.provider_options {
+        for (key, value) in pairs {
+            if key.is_empty() || key.contains('\0') || value.contains('\0') {
+                let reason = "neither may hold a NUL byte, and the key may not be empty";
+                return Err(InferError::BadOption {
+                    provider: *provider,
+                    key: key.clone(),
+                    value: value.clone(),
+                    reason,
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// One network to be loaded with fewer and fewer providers, until it loads.
+struct Attempt<'a> {
+    runtime: &'a Runtime,
+    name: &'a str,
+    bytes: &'a [u8],
+    folder: Option<&'a Path>,
+    options: &'a SessionOptions,
+}
+
+impl Attempt<'_> {
+    fn until_it_loads(&self) -> Result<(Session, ProviderReport), InferError> {
+        let requested = wanted(self.options);
+        let mut failed = Vec::new();
+        let mut list = requested.clone();
+        // The CPU takes every node that is left, so what follows it would never be asked.
+        if let Some(cpu) = list.iter().position(|provider| *provider == Provider::Cpu) {
+            let never = list.split_off(cpu + 1);
+            let reason = "listed after cpu, which takes every node that is left";
+            failed.extend(never.into_iter().map(|provider| ProviderFailure { provider, reason: reason.to_owned() }));
+        }
+        list.retain(|provider| *provider != Provider::Cpu);
+        loop {
+            let (builder, registered) = self.builder(&list, &mut failed)?;
+            list.retain(|provider| registered.contains(provider));
+            match commit(builder, self.bytes) {
+                Ok(session) => {
+                    let registered = registered.into_iter().chain([Provider::Cpu]).collect();
+                    let report = ProviderReport { requested, registered, failed, ..ProviderReport::default() };
+                    return Ok((session, report));
+                }
+                // Some providers register and fail only now (no device, no kernels for this GPU).
+                Err(error) if !list.is_empty() => {
+                    let reason =
+                        format!("registered, but the network does not load with it: {}", summary(error.message()));
+                    failed.push(ProviderFailure { provider: list.remove(0), reason });
+                }
+                Err(error) => return Err(refused(self.runtime, self.name, error.message())),
+            }
+        }
+    }
+
+    /// A builder with the options of every session and those of `list` that could be registered.
+    fn builder(
+        &self,
+        list: &[Provider],
+        failed: &mut Vec<ProviderFailure>,
+    ) -> Result<(SessionBuilder, Vec<Provider>), InferError> {
+        let mut builder = self.plain_builder().map_err(|error| refused(self.runtime, self.name, error.message()))?;
+        let mut registered = Vec::new();
+        let none = BTreeMap::new();
+        for &provider in list {
+            let pairs = self.options.provider_options.get(&provider).unwrap_or(&none);
+            let Some(dispatch) = provider.dispatch(pairs, self.threads()) else { continue };
+            match builder.with_execution_providers([dispatch]) {
+                Ok(with) => {
+                    builder = with;
+                    registered.push(provider);
+                }
+                Err(error) => {
+                    failed.push(ProviderFailure { provider, reason: summary(error.message()) });
+                    builder = error.recover();
+                }
+            }
+        }
+        Ok((builder, registered))
+    }
+
+    fn plain_builder(&self) -> Result<SessionBuilder, ort::Error> {
+        let mut builder = Session::builder(self.runtime.environment())?
+            .with_intra_threads(self.threads())?
+            .with_inter_threads(1)?
+            .with_parallel_execution(false)?
+            .with_intra_op_spinning(false)?
+            .with_inter_op_spinning(false)?
+            .with_optimization_level(GraphOptimizationLevel::All)?
+            .with_deterministic_compute(true)?
+            .with_log_id(self.name)?
+            .with_log_level(ort::logging::LogLevel::Warning)?;
+        if self.runtime.tells_nodes() {
+            builder = builder.with_config_entry(assignment::RECORD, "1")?;
+        }
+        if let Some(folder) = self.folder.and_then(Path::to_str).filter(|folder| !folder.is_empty()) {
+            builder = builder.with_config_entry(WEIGHTS_FOLDER, folder)?;
+        }
+        Ok(builder)
+    }
+
+    fn threads(&self) -> usize {
+        self.options.intra_threads.max(1)
+    }
+}
+
+fn commit(mut builder: SessionBuilder, bytes: &[u8]) -> Result<Session, ort::Error> {
+    builder.commit_from_memory(bytes)
+}
+
+fn assemble(
+    runtime: &Runtime,
+    name: &str,
+    bytes: &[u8],
+    session: Session,
+    report: ProviderReport,
+) -> Result<Network, InferError> {
+    let type_of = |outlet: &Outlet| outlet.dtype().to_string();
+    let input_infos: Vec<IoInfo> = session.inputs().iter().map(info_of).collect();
+    let output_infos: Vec<IoInfo> = session.outputs().iter().map(info_of).collect();
+    let inputs = input_infos.iter().zip(session.inputs());
+    let inputs = inputs.map(|(info, outlet)| InputSlot::new(name, info, &type_of(outlet))).collect::<Result<_, _>>()?;
+    let outputs = output_infos.iter().zip(session.outputs());
+    let outputs =
+        outputs.map(|(info, outlet)| OutputSlot::new(name, info, &type_of(outlet))).collect::<Result<_, _>>()?;
+    let (metadata, producer) = metadata_of(&session);
+    Ok(Network {
+        name: name.to_owned(),
+        session,
+        inputs,
+        outputs,
+        input_infos,
+        output_infos,
+        metadata,
+        producer,
+        digest: digest::sha256_of_bytes(bytes),
+        report,
+        _runtime: runtime.clone(),
+    })
+}
+
+/// The file's metadata and who wrote it. What cannot be read is as absent: nothing depends on it but guesses.
+fn metadata_of(session: &Session) -> (BTreeMap<String, String>, Option<String>) {
+    let Ok(metadata) = session.metadata() else { return (BTreeMap::new(), None) };
+    let keys = metadata.custom_keys().unwrap_or_default();
+    let pairs = keys.into_iter().filter_map(|key| metadata.custom(&key).map(|value| (key, value))).collect();
+    (pairs, metadata.producer().filter(|name| !name.is_empty()))
+}
+
+fn refused(runtime: &Runtime, name: &str, message: &str) -> InferError {
+    InferError::Refused {
+        network: name.to_owned(),
+        version: runtime.library().version(),
+        summary: summary(message),
+        advice: advice(message),
+        detail: message.to_owned(),
+    }
+}
+
+/// The gist of a message of ONNX Runtime: its first line, without the C++ file, line and function it came from.
+pub(super) fn summary(message: &str) -> String {
+    /// Longer messages list whole graphs.
+    const LONGEST: usize = 300;
+    let line = message.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("no reason given");
+    let line = match line.find(".cc:") {
+        // "/onnxruntime_src/.../model.cc:152 onnxruntime::Model::Model(...) Unsupported model IR version: ..."
+        Some(at) if line.starts_with('/') => {
+            line.get(at..).and_then(|rest| rest.rsplit_once(") ")).map_or(line, |p| p.1)
+        }
+        _ => line,
+    };
+    if line.chars().count() <= LONGEST {
+        line.to_owned()
+    } else {
+        line.chars().take(LONGEST).chain("...".chars()).collect()
+    }
+}
+
+/// What to do about the commonest refusals.
+fn advice(message: &str) -> &'static str {
+    let has = |part: &str| message.contains(part);
+    if has("IR version") {
+        "it is newer than this library: export it with an older onnx package, or take a newer library with `ocellus setup`"
+    } else if has("opset") {
+        "export it with an operator set this library knows, or take a newer library with `ocellus setup`"
+    } else if has("Could not find an implementation") || has("is not a registered function/op") {
+        "it uses an operator this library does not have: export it without, or take a newer library"
+    } else if has("external data") || has("External data") || has("external initializer") {
+        "its weights are in another file: keep that file beside it"
+    } else if has("Protobuf parsing failed") {
+        "the file is damaged: copy or export it again"
+    } else {
+        "check it with `python3 -c \"import onnx; onnx.checker.check_model('FILE')\"`, or export it again"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_gist_of_a_message_is_its_first_line_without_its_origin() {
+        let long = "/onnxruntime_src/onnxruntime/core/graph/model.cc:152 onnxruntime::Model::Model(onnx::ModelProto&&, const PathString&) Unsupported model IR version: 99, max supported IR version: 11\n";
+        assert_eq!(summary(long), "Unsupported model IR version: 99, max supported IR version: 11");
+        assert!(advice(long).contains("newer library"));
+        assert_eq!(summary("plain\nsecond"), "plain");
+        assert_eq!(summary(""), "no reason given");
+        assert_eq!(summary(&"x".repeat(1000)).len(), 303);
+    }
+
+    #[test]
+    fn providers_are_taken_once_in_order_with_the_required_one() {
+        use Provider::{Cpu, Cuda, Tensorrt};
+        let options = |providers: &[Provider], require| SessionOptions {
+            providers: providers.to_vec(),
+            require,
+            ..SessionOptions::default()
+        };
+        assert_eq!(wanted(&options(&[Cuda, Cuda, Cpu], None)), [Cuda, Cpu]);
+        assert_eq!(wanted(&options(&[Cpu], Some(Tensorrt))), [Tensorrt, Cpu]);
+        assert_eq!(wanted(&options(&[Cuda], Some(Cuda))), [Cuda]);
+        assert_eq!(wanted(&options(&[Cuda], Some(Cpu))), [Cuda]);
+    }
+}

@@ -1,0 +1,220 @@
+//! One network, loaded and ready to run: its inputs and outputs, metadata, provider report, and the buffers it runs on.
+//!
+//! Inputs are written into buffers that the network owns and keeps from frame to frame; outputs are handed to a
+//! closure as views of ONNX Runtime's own memory. Half-precision tensors look like f32 from outside: narrowed on the
+//! way in, widened on the way out. NaN and infinities pass through as they come. A network is `Send` and runs in one
+//! thread at a time.
+
+mod io;
+mod load;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use ocellus_percept::model::IoInfo;
+use ocellus_percept::tensor::TensorView;
+use ort::session::{Session, SessionInputValue};
+
+use crate::provider::{Provider, ProviderReport};
+use crate::{InferError, Runtime};
+use io::{InputSlot, OutputSlot};
+
+/// Threads inside one operator where nobody says otherwise. Fixed, never the number of cores: sums are cut into as
+/// many parts as there are threads, so a result must not depend on the machine.
+pub const INTRA_THREADS: usize = 2;
+
+/// How a network is to be loaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionOptions {
+    /// Providers in order; each takes the nodes it can of those that are left. The CPU is always the last.
+    pub providers: Vec<Provider>,
+    /// A provider that must run at least one node.
+    pub require: Option<Provider>,
+    /// Threads inside one operator; 0 counts as 1.
+    pub intra_threads: usize,
+    /// Options handed to a provider as they are, by provider and key.
+    pub provider_options: BTreeMap<Provider, BTreeMap<String, String>>,
+}
+
+impl Default for SessionOptions {
+    fn default() -> Self {
+        Self {
+            providers: vec![Provider::Cpu],
+            require: None,
+            intra_threads: INTRA_THREADS,
+            provider_options: BTreeMap::new(),
+        }
+    }
+}
+
+/// A loaded network.
+#[derive(Debug)]
+pub struct Network {
+    name: String,
+    session: Session,
+    inputs: Vec<InputSlot>,
+    outputs: Vec<OutputSlot>,
+    input_infos: Vec<IoInfo>,
+    output_infos: Vec<IoInfo>,
+    metadata: BTreeMap<String, String>,
+    producer: Option<String>,
+    digest: String,
+    report: ProviderReport,
+    // Last, so that it outlives the session.
+    _runtime: Runtime,
+}
+
+impl Network {
+    /// Loads the network in the file at `path`.
+    ///
+    /// A provider that cannot be registered, or that fails while the network is loaded, is left out and reported; see
+    /// [`Network::providers`]. Loading takes tens of milliseconds for a nano detector on the CPU (yolox_nano, 3.7 MB: 40;
+    /// yolo26n, 3.0 MB int8: 110), most of it graph optimisation; minutes where TensorRT builds an engine.
+    ///
+    /// # Errors
+    /// A file that is missing, empty, cut short, no ONNX, or refused by ONNX Runtime; `require` not met; an
+    /// element type that cannot be moved; a provider option with a NUL byte.
+    pub fn load(runtime: &Runtime, path: &Path, options: &SessionOptions) -> Result<Self, InferError> {
+        let bytes = std::fs::read(path).map_err(|source| match source.kind() {
+            std::io::ErrorKind::NotFound => InferError::Missing { path: path.to_owned() },
+            _ => InferError::Read { path: path.to_owned(), source },
+        })?;
+        load::load(runtime, &path.display().to_string(), &bytes, path.parent(), options)
+    }
+
+    /// Loads the network in `bytes`, called `name` in messages and reports.
+    ///
+    /// # Errors
+    /// As [`Network::load`], but for reading the file.
+    pub fn from_bytes(
+        runtime: &Runtime,
+        name: &str,
+        bytes: &[u8],
+        options: &SessionOptions,
+    ) -> Result<Self, InferError> {
+        load::load(runtime, name, bytes, None, options)
+    }
+
+    /// The file it came from, or the name it was given.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its inputs as the file declares them, in the file's order.
+    pub fn inputs(&self) -> &[IoInfo] {
+        &self.input_infos
+    }
+
+    /// Its outputs as the file declares them, in the file's order.
+    pub fn outputs(&self) -> &[IoInfo] {
+        &self.output_infos
+    }
+
+    /// The file's metadata (Ultralytics writes `names`, `stride`, `imgsz`, ...).
+    pub fn metadata(&self) -> &BTreeMap<String, String> {
+        &self.metadata
+    }
+
+    /// The program that wrote the file, where it says so.
+    pub fn producer(&self) -> Option<&str> {
+        self.producer.as_deref()
+    }
+
+    /// SHA-256 of the very bytes that were loaded, lower-case hexadecimal.
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// Which providers were asked for, which failed and why, and which runs which share of the nodes.
+    pub fn providers(&self) -> &ProviderReport {
+        &self.report
+    }
+
+    /// Gives the input `name` a size. Needed where its declared shape has dynamic dimensions besides the batch (which
+    /// is 1 where nobody says otherwise). The buffer is zero and counts as not written afterwards; a shape it has
+    /// already changes nothing.
+    ///
+    /// # Errors
+    /// No such input; a shape that the declared one does not allow.
+    pub fn set_input_shape(&mut self, name: &str, shape: &[usize]) -> Result<(), InferError> {
+        let network = self.name.clone();
+        self.slot(name)?.set_shape(&network, shape)
+    }
+
+    /// The shape that the input `name` has now; `None` where it is dynamic and not set.
+    ///
+    /// # Errors
+    /// No such input.
+    pub fn input_shape(&mut self, name: &str) -> Result<Option<&[usize]>, InferError> {
+        Ok(self.slot(name)?.shape())
+    }
+
+    /// The buffer of the input `name`, row-major, of the product of its shape elements; for f32 and f16 inputs. It
+    /// keeps what was written last.
+    ///
+    /// # Errors
+    /// No such input; another element type; a dynamic shape that was not set.
+    pub fn input_mut(&mut self, name: &str) -> Result<&mut [f32], InferError> {
+        let Self { name: network, inputs, .. } = self;
+        find(network, inputs, &self.input_infos, name)?.as_f32(network)
+    }
+
+    /// As [`Network::input_mut`], for i64 inputs (`orig_target_sizes`).
+    ///
+    /// # Errors
+    /// As [`Network::input_mut`].
+    pub fn input_i64_mut(&mut self, name: &str) -> Result<&mut [i64], InferError> {
+        let Self { name: network, inputs, .. } = self;
+        find(network, inputs, &self.input_infos, name)?.as_i64(network)
+    }
+
+    /// As [`Network::input_mut`], for u8 inputs (networks that normalise pictures themselves).
+    ///
+    /// # Errors
+    /// As [`Network::input_mut`].
+    pub fn input_u8_mut(&mut self, name: &str) -> Result<&mut [u8], InferError> {
+        let Self { name: network, inputs, .. } = self;
+        find(network, inputs, &self.input_infos, name)?.as_u8(network)
+    }
+
+    /// Runs the network on its input buffers and hands the outputs, in the file's order, to `read`.
+    ///
+    /// The views borrow ONNX Runtime's memory (or, for element types that were widened, buffers kept here) and end
+    /// with the call.
+    ///
+    /// # Errors
+    /// An input that was never written; a failure inside ONNX Runtime; an output whose shape is not the declared one.
+    pub fn run<R>(&mut self, read: impl FnOnce(&[TensorView<'_>]) -> R) -> Result<R, InferError> {
+        let Self { name: network, session, inputs, outputs, .. } = self;
+        inputs.iter_mut().try_for_each(|input| input.ready(network))?;
+        let values: Vec<SessionInputValue<'_>> = inputs.iter().filter_map(InputSlot::value).collect();
+        let results = session
+            .run(values.as_slice())
+            .map_err(|error| InferError::Run { network: network.clone(), reason: load::summary(error.message()) })?;
+        // ONNX Runtime gives one value per declared output, in order.
+        let count = outputs.len().min(results.len());
+        for (i, slot) in outputs.iter_mut().take(count).enumerate() {
+            slot.take(network, &results[i])?;
+        }
+        let views: Result<Vec<TensorView<'_>>, InferError> =
+            outputs.iter().take(count).enumerate().map(|(i, slot)| slot.view(network, &results[i])).collect();
+        Ok(read(&views?))
+    }
+
+    fn slot(&mut self, name: &str) -> Result<&mut InputSlot, InferError> {
+        find(&self.name, &mut self.inputs, &self.input_infos, name)
+    }
+}
+
+fn find<'a>(
+    network: &str,
+    inputs: &'a mut [InputSlot],
+    infos: &[IoInfo],
+    name: &str,
+) -> Result<&'a mut InputSlot, InferError> {
+    inputs.iter_mut().find(|slot| slot.name() == name).ok_or_else(|| InferError::NoSuchInput {
+        network: network.to_owned(),
+        name: name.to_owned(),
+        known: infos.iter().map(io::describe).collect::<Vec<_>>().join(", "),
+    })
+}

@@ -1,0 +1,12 @@
+//! Tests of this crate against a real ONNX Runtime: one program, so that it is linked once.
+//!
+//! The library is found or fetched as a user's would be; that fetch is the only use of the network, and none where it
+//! is in the cache already.
+
+mod bad_files;
+mod formulas;
+mod library;
+mod providers;
+mod real_networks;
+mod setup;
+mod support;

@@ -1,0 +1,81 @@
+//! What is asked for and what runs: no provider fails in silence, and `require` means it.
+
+use std::collections::BTreeMap;
+
+use ocellus_infer::{InferError, Network, Provider, SessionOptions};
+
+use crate::support::{made_here, runtime};
+
+fn load(options: &SessionOptions) -> Result<Network, InferError> {
+    Network::load(runtime(), &made_here("yolov8_nonsquare_fp32"), options)
+}
+
+/// GPU libraries have these providers; the official CPU wheel has not.
+fn library_is_cpu_only() -> bool {
+    let folder = runtime().library().path().parent().unwrap();
+    !folder.join("libonnxruntime_providers_cuda.so").exists()
+}
+
+#[test]
+fn failed_registrations_are_reported_with_their_reasons() {
+    if !library_is_cpu_only() {
+        return;
+    }
+    let asked = vec![Provider::Tensorrt, Provider::Cuda, Provider::Cpu];
+    let network = load(&SessionOptions { providers: asked.clone(), ..SessionOptions::default() }).unwrap();
+    let report = network.providers();
+    assert_eq!(report.requested, asked);
+    assert_eq!(report.registered, [Provider::Cpu]);
+    let failed: Vec<Provider> = report.failed.iter().map(|failure| failure.provider).collect();
+    assert_eq!(failed, [Provider::Tensorrt, Provider::Cuda]);
+    assert!(report.failed.iter().all(|failure| failure.reason.contains("not enabled in this build")), "{report}");
+    assert_eq!(report.why_not(Provider::Cpu), None);
+    assert!(report.to_string().contains("tensorrt failed"), "{report}");
+}
+
+#[test]
+fn require_unmet_is_an_error_that_says_why_and_what_would_run() {
+    if !library_is_cpu_only() {
+        return;
+    }
+    let error = load(&SessionOptions { require: Some(Provider::Tensorrt), ..SessionOptions::default() }).unwrap_err();
+    let InferError::RequiredProvider { provider, reason, ran, .. } = &error else { panic!("{error}") };
+    assert_eq!(*provider, Provider::Tensorrt);
+    assert!(reason.contains("not enabled in this build"), "{reason}");
+    assert!(ran.contains("CPUExecutionProvider"), "{ran}");
+}
+
+#[test]
+fn require_met_loads() {
+    let network = load(&SessionOptions { require: Some(Provider::Cpu), ..SessionOptions::default() }).unwrap();
+    assert_eq!(network.providers().why_not(Provider::Cpu), None);
+}
+
+#[test]
+fn what_follows_the_cpu_is_never_asked_and_that_is_said() {
+    let providers = vec![Provider::Cpu, Provider::Xnnpack];
+    let network = load(&SessionOptions { providers, ..SessionOptions::default() }).unwrap();
+    let reason = network.providers().why_not(Provider::Xnnpack).unwrap();
+    assert!(reason.contains("after cpu"), "{reason}");
+}
+
+#[test]
+fn a_nul_in_an_option_is_an_error() {
+    let options = BTreeMap::from([("device_id".to_owned(), "0\0".to_owned())]);
+    let provider_options = BTreeMap::from([(Provider::Cuda, options)]);
+    let error = load(&SessionOptions { provider_options, ..SessionOptions::default() }).unwrap_err();
+    assert!(matches!(error, InferError::BadOption { provider: Provider::Cuda, .. }), "{error}");
+}
+
+#[test]
+fn a_network_moves_to_its_own_thread() {
+    let mut network = load(&SessionOptions::default()).unwrap();
+    let shape = std::thread::scope(|scope| {
+        let runner = scope.spawn(move || {
+            network.input_mut("images").unwrap().fill(0.0);
+            network.run(|outputs| outputs[0].shape.to_vec()).unwrap()
+        });
+        runner.join().unwrap()
+    });
+    assert_eq!(shape, [1, 7, 240]);
+}
