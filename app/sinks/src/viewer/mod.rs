@@ -1,0 +1,1 @@
+//! The rerun viewer.
