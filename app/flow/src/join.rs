@@ -17,7 +17,7 @@ pub struct Joined<P, const N: usize> {
     pub seq: u64,
     /// What each producer delivered of it.
     pub parts: [Option<P>; N],
-    /// Whether it left because too many were pending, while a part might still have come.
+    /// Whether it left while a part might still have come: too many were pending, or the caller forced it.
     pub forced: bool,
 }
 
@@ -32,7 +32,7 @@ impl<P, const N: usize> Joined<P, N> {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unjoined<P> {
     /// Its frame has left.
-    #[error("frame {seq} has left without the part of producer {producer}: too many frames were pending")]
+    #[error("frame {seq} has left without the part of producer {producer}: it was forced out")]
     Late {
         /// The frame's number.
         seq: u64,
@@ -109,13 +109,18 @@ impl<P, const N: usize> Join<P, N> {
     pub fn pop(&mut self) -> Option<Joined<P, N>> {
         let oldest = self.pending.front()?.seq;
         let settled = self.open_from.iter().all(|from| *from > oldest);
-        if !settled && self.pending.len() <= self.pending_max {
-            return None;
-        }
-        let mut frame = self.pending.pop_front()?;
-        frame.forced = !settled;
+        if settled || self.pending.len() > self.pending_max { self.leave(!settled) } else { None }
+    }
+
+    /// The oldest frame as it is, where the caller will not wait for its parts any longer (a live run's time limit).
+    pub fn force(&mut self) -> Option<Joined<P, N>> {
+        self.leave(true)
+    }
+
+    fn leave(&mut self, forced: bool) -> Option<Joined<P, N>> {
+        let frame = self.pending.pop_front()?;
         self.left_below = frame.seq + 1;
-        Some(frame)
+        Some(Joined { forced, ..frame })
     }
 
     /// How many frames wait for parts.
@@ -189,6 +194,8 @@ mod tests {
         assert_eq!(join.put(1, 0, 'A'), Err(Unjoined::Late { seq: 0, producer: 1, part: 'A' }));
         join.put(1, 1, 'B').unwrap();
         assert_eq!(pop_all(&mut join), [(1, [Some('b'), Some('B')], false)]);
+        assert!(join.force().is_some_and(|frame| frame.seq == 2 && frame.forced && !frame.is_complete()));
+        assert_eq!(join.force(), None);
     }
 
     #[test]

@@ -21,6 +21,8 @@ use crate::stop::{Phase, Stop, StopReason};
 const OS_NAME_BYTES_MAX: usize = 15;
 /// How long the joining thread sleeps at most between two looks; requests and ends wake it earlier.
 const JOIN_LOOK: Duration = Duration::from_millis(200);
+/// However short the limits are, a join does not spin.
+const JOIN_LOOK_MIN: Duration = Duration::from_millis(1);
 
 /// A thread that did not end well.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
@@ -200,7 +202,8 @@ impl Crew {
                     }
                 }
             }
-            self.stop.wait_unless(JOIN_LOOK.min(limits.drain).min(limits.halt), || !self.any_running());
+            let look = limits.drain.min(limits.halt).clamp(JOIN_LOOK_MIN, JOIN_LOOK);
+            self.stop.wait_unless(look, || !self.any_running());
         }
         self.reap();
         self.report()

@@ -9,6 +9,7 @@ use ocellus_flow::threads::{Crew, JoinLimits};
 
 const ROUNDS: usize = 5;
 const FRAMES: usize = 2_000;
+const COLD_FRAMES: usize = 50;
 const STREAM: usize = 100_000;
 /// A picture of 1280 x 720 in RGB.
 const FRAME_BYTES: usize = 1280 * 720 * 3;
@@ -83,6 +84,35 @@ fn crossbeam_stream() -> Duration {
     started.elapsed() / STREAM as u32
 }
 
+/// From the send to the receipt, when the receiver has slept for a while, as between two frames of a camera.
+fn after_sleep(send: impl Fn(Instant), recv: impl Fn() -> Option<Instant> + Send + 'static) -> Duration {
+    let (crew, (report, times)) = (Crew::new(), channel(QueueSpec::block("times", COLD_FRAMES)));
+    let sink = move || {
+        while let Some(sent_at) = recv() {
+            assert!(!report.send(sent_at.elapsed()).is_closed());
+        }
+        Ok::<(), String>(())
+    };
+    crew.spawn("sink", sink).unwrap();
+    for _ in 0..COLD_FRAMES {
+        std::thread::sleep(Duration::from_millis(2));
+        send(Instant::now());
+    }
+    drop(send);
+    assert!(crew.join(JoinLimits::default()).failures.is_empty());
+    median(std::iter::from_fn(|| times.recv()).collect())
+}
+
+fn ours_cold() -> Duration {
+    let (tx, rx) = channel(QueueSpec::latest("cold"));
+    after_sleep(move |at| assert!(!tx.send(at).is_closed()), move || rx.recv())
+}
+
+fn crossbeam_cold() -> Duration {
+    let (tx, rx) = crossbeam_channel::bounded(1);
+    after_sleep(move |at| tx.send(at).unwrap(), move || rx.recv().ok())
+}
+
 /// Runs both in turn and prints the medians of all rounds.
 fn compare(what: &str, ours: fn() -> Duration, theirs: fn() -> Duration) {
     let (ours, theirs): (Vec<_>, Vec<_>) = (0..ROUNDS).map(|_| (ours(), theirs())).unzip();
@@ -95,6 +125,7 @@ fn compare(what: &str, ours: fn() -> Duration, theirs: fn() -> Duration) {
 #[test]
 fn a_hop_beside_crossbeam() {
     compare("hop of a pooled 2.76 MB frame, p50", ours_ping, crossbeam_ping);
+    compare("hop to a thread that slept for 2 ms, p50", ours_cold, crossbeam_cold);
     compare("element of a stream, capacity 64", ours_stream, crossbeam_stream);
 }
 
