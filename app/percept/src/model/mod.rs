@@ -1,7 +1,14 @@
 //! What a network is: its head family, how its input is made, its classes and thresholds. Shapes and names only, no file.
 
+pub mod coco;
+pub mod manifest;
+pub mod overrides;
+pub mod recognise;
 pub mod spec;
 
+pub use manifest::{ManifestError, ModelManifest};
+pub use overrides::SpecOverrides;
+pub use recognise::{RecogniseError, recognise, recognise_with};
 pub use spec::{
     ChannelOrder, DepthKind, ElementType, HeadFamily, InputSpec, IoInfo, ModelSpec, Resize, ScoreActivation, Thresholds,
 };
