@@ -46,6 +46,8 @@ pub(super) struct Surface {
     pub direction: Vector3<f64>,
     /// Samples in the object's cluster.
     pub samples: usize,
+    /// How well the range suits the class's size, 0 to 1; 1 where nothing is known of it.
+    pub plausibility: f64,
 }
 
 /// A gap in range that no single surface has: two rows of a car's flank or a person's limbs lie closer together.
@@ -62,7 +64,7 @@ const SIGMA_LN_NEARER: f64 = 0.7;
 /// Least plausibility that size alone can leave a cluster.
 const PLAUSIBILITY_FLOOR: f64 = 0.02;
 /// A cluster this many sigmas beyond the range by size is background: the object itself gave no samples.
-const TOO_FAR_SIGMAS: f64 = 4.0;
+const TOO_FAR_SIGMAS: f64 = 3.0;
 /// The near face is this deep: a bumper, a chest.
 const FACE_DEPTH_M: f32 = 0.3;
 /// A cluster is a rival, and widens sigma, from this share of the winner's score.
@@ -80,6 +82,7 @@ pub(super) struct SurfaceFinder {
 struct Candidate {
     from: usize,
     to: usize,
+    plausible: f64,
     score: f64,
 }
 
@@ -103,7 +106,8 @@ impl SurfaceFinder {
             (other - range_m).abs() * odds.sqrt() / (1.0 + odds) * (odds - RIVAL_SHARE) / (1.0 - RIVAL_SHARE)
         });
         let sigma_m = f64::from(edge_sigma).hypot(rival_sigma);
-        Some(Surface { range_m, sigma_m, direction: face_direction(cluster, edge), samples: cluster.len() })
+        let direction = face_direction(cluster, edge);
+        Some(Surface { range_m, sigma_m, direction, samples: cluster.len(), plausibility: best.plausible })
     }
 
     /// The best cluster and, where it is close behind, the second best.
@@ -117,7 +121,7 @@ impl SurfaceFinder {
             if cluster.len() >= count_min
                 && let Some(plausible) = plausibility(near, expected.range_by_size)
             {
-                let candidate = Candidate { from, to, score: coverage(cluster, expected) * plausible };
+                let candidate = Candidate { from, to, plausible, score: coverage(cluster, expected) * plausible };
                 // Strictly more: of equals the nearer wins, as it hides the other.
                 if best.is_none_or(|b| candidate.score > b.score) {
                     second = best;
