@@ -1,5 +1,7 @@
 //! Fusion on real KITTI frames: projection against an independent tool, distances against labels.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use std::path::Path;

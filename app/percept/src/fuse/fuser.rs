@@ -9,7 +9,7 @@ use super::distance::{Distance, OpticalGround, View, from_ground, from_size};
 use super::ground::{GroundFinder, GroundPlane, ground_tolerance_m};
 use super::priors::{SizePrior, size_prior};
 use super::project::{Projected, project_cloud};
-use super::surface::{Expectation, Sample, Surface, SurfaceFinder};
+use super::surface::{Expectation, Sample, Surface, SurfaceFinder, surroundings};
 use crate::cloud::Cloud;
 use crate::depth::DepthMap;
 use crate::detection::{BoxPx, Detection, Mask};
@@ -264,21 +264,7 @@ impl Fuser {
         };
         let mut best: Option<Surface> = None;
         for &pass in passes {
-            self.surface.samples.clear();
-            for i in self.projected.in_box(target.bbox) {
-                let (Some(&u), Some(&v), Some(&xyz), Some(&range_m)) = (
-                    self.projected.u.get(i),
-                    self.projected.v.get(i),
-                    self.projected.xyz.get(i),
-                    self.projected.range_m.get(i),
-                ) else {
-                    continue;
-                };
-                let sample = Sample { u, v, xyz, range_m };
-                if target.admits(&sample, above_ground_m(&self.ground, frame, &sample), pass) {
-                    self.surface.samples.push(sample);
-                }
-            }
+            self.gather_points(frame, target, pass);
             let found = self.surface.find(&target.expectation(LIDAR_STRAYS), count_min);
             if let Some(surface) = found
                 && best.is_none_or(|b: Surface| surface.plausibility > MORE_PLAUSIBLE * b.plausibility)
@@ -294,11 +280,39 @@ impl Fuser {
         Some(on_surface(&surface, sensor, DistanceSource::Lidar))
     }
 
+    /// The LiDAR points that count in a pass, and the ranges of those just around the box.
+    fn gather_points(&mut self, frame: &Frame, target: &Target<'_>, pass: Pass) {
+        self.surface.samples.clear();
+        self.surface.around.clear();
+        let bbox = target.bbox;
+        let region = if target.mask.is_some() { bbox } else { surroundings(&bbox) };
+        for i in self.projected.in_box(region) {
+            let (Some(&u), Some(&v), Some(&xyz), Some(&range_m)) = (
+                self.projected.u.get(i),
+                self.projected.v.get(i),
+                self.projected.xyz.get(i),
+                self.projected.range_m.get(i),
+            ) else {
+                continue;
+            };
+            let sample = Sample { u, v, xyz, range_m };
+            if !target.admits(&sample, above_ground_m(&self.ground, frame, &sample), pass) {
+                continue;
+            }
+            if u >= bbox.x0 && u < bbox.x1 && v >= bbox.y0 {
+                self.surface.samples.push(sample);
+            } else {
+                self.surface.around.push(range_m);
+            }
+        }
+    }
+
     fn depth_distance(&mut self, frame: &Frame, target: &Target<'_>) -> Option<Distance> {
         let (source, relative_sigma) = frame.depth?;
         let view = View { camera: &frame.camera, lens: &frame.lens };
         let pass = if target.mask.is_some() { Pass::Eroded } else { Pass::Whole };
         self.surface.samples.clear();
+        self.surface.around.clear();
         let bbox = target.bbox;
         for row in 0..DEPTH_SAMPLES {
             for column in 0..DEPTH_SAMPLES {

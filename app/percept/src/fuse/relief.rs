@@ -39,7 +39,7 @@ impl Relief {
         self.polar.clear();
         self.polar.resize(SECTORS * RINGS, f32::INFINITY);
         for (offset, above) in lowest {
-            if let Some(cell) = polar_index(offset.x, offset.y).and_then(|i| self.polar.get_mut(i)) {
+            if let Some(cell) = polar_index(offset.x, offset.y, RINGS).and_then(|i| self.polar.get_mut(i)) {
                 *cell = cell.min(above as f32);
             }
         }
@@ -57,7 +57,7 @@ impl Relief {
         self.smooth();
         if self.polar_of_grid.is_empty() {
             let middle = |i: usize| (i as f64 + 0.5) * CELL_M - HALF_SIDE_M;
-            let polar = |cell| polar_index(middle(cell % CELLS), middle(cell / CELLS)).map_or(u32::MAX, |i| i as u32);
+            let polar = |cell| polar_index(middle(cell % CELLS), middle(cell / CELLS), usize::MAX).unwrap_or(0) as u32;
             self.polar_of_grid.extend((0..CELLS * CELLS).map(polar));
         }
         self.grid.clear();
@@ -65,13 +65,11 @@ impl Relief {
         self.grid.extend(heights);
     }
 
-    /// Height of the ground over the plane at an offset from the LiDAR; 0 beyond the grid.
+    /// Height of the ground over the plane at an offset from the LiDAR; beyond the grid, that of its rim.
     pub(super) fn at(&self, x: f64, y: f64) -> f64 {
-        let (column, row) = ((x + HALF_SIDE_M) / CELL_M, (y + HALF_SIDE_M) / CELL_M);
-        if !(column >= 0.0 && row >= 0.0 && column < CELLS as f64) {
-            return 0.0;
-        }
-        self.grid.get(row as usize * CELLS + column as usize).map_or(0.0, |&h| f64::from(h))
+        // Casts saturate: below 0 and NaN give 0.
+        let place = |offset: f64| (((offset + HALF_SIDE_M) / CELL_M) as usize).min(CELLS - 1);
+        self.grid.get(place(y) * CELLS + place(x)).map_or(0.0, |&h| f64::from(h))
     }
 
     /// Medians of `followed` over neighbours, into `polar`.
@@ -95,10 +93,10 @@ impl Relief {
     }
 }
 
-/// The polar cell of an offset; `None` beyond the last ring.
-fn polar_index(x: f64, y: f64) -> Option<usize> {
+/// The polar cell of an offset, that of the last ring for what lies beyond it; `None` from `end` rings on.
+fn polar_index(x: f64, y: f64, end: usize) -> Option<usize> {
     let ring = (x.hypot(y) / RING_M) as usize;
     let turn = y.atan2(x) / std::f64::consts::TAU + 0.5;
     let sector = ((turn * SECTORS as f64) as usize).min(SECTORS - 1);
-    (ring < RINGS).then_some(sector * RINGS + ring)
+    (ring < end).then_some(sector * RINGS + ring.min(RINGS - 1))
 }

@@ -1,5 +1,5 @@
 //! A minimal reader of KITTI's files, for the tests alone; the product's own reader lives in `sense`.
-#![allow(dead_code, unreachable_pub)]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::panic)]
 
 use std::path::{Path, PathBuf};
 
