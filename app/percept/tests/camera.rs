@@ -1,5 +1,7 @@
 //! Camera models against OpenCV's figures, and the properties that must hold for any camera.
 
+#![allow(clippy::unwrap_used)]
+
 use std::path::PathBuf;
 
 use ocellus_percept::space::{Camera, CameraError, Distortion, Optical, Point3, ProjectError, UnprojectError};

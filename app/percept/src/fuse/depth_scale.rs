@@ -197,7 +197,7 @@ impl DepthScaler {
                 rb += weight * b;
             }
             let determinant = aa * bb - ab * ab;
-            if !(determinant > 1e-12 * aa * bb) {
+            if determinant.is_nan() || determinant <= 1e-12 * aa * bb {
                 return line;
             }
             line = [(ra * bb - rb * ab) / determinant, (rb * aa - ra * ab) / determinant];

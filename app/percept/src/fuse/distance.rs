@@ -92,14 +92,6 @@ pub(super) struct OpticalGround {
     pub tilt_sigma_rad: f64,
 }
 
-impl OpticalGround {
-    /// Height above the ground of a point of the optical frame.
-    pub(super) fn above_m(&self, p: &[f32; 3]) -> f64 {
-        let [x, y, z] = p.map(f64::from);
-        self.normal.x * x + self.normal.y * y + self.normal.z * z - self.height_m
-    }
-}
-
 /// Where the box's lower edge meets the ground. Sigma grows with the square of range.
 pub(super) fn from_ground(view: &View<'_>, bbox: &BoxPx, ground: &OpticalGround) -> Option<Distance> {
     let ray = view.ray(0.5 * (bbox.x0 + bbox.x1), bbox.y1)?;

@@ -6,16 +6,16 @@
 
 use super::depth_scale::{DepthFit, DepthFitError, DepthScaler};
 use super::distance::{Distance, OpticalGround, View, from_ground, from_size};
-use super::ground::{Ground, GroundFinder};
+use super::ground::{GroundFinder, GroundPlane, ground_tolerance_m};
 use super::priors::{SizePrior, size_prior};
 use super::project::{Projected, project_cloud};
-use super::surface::{Expectation, Sample, Surface, SurfaceFinder};
+use super::surface::{Expectation, Sample, Surface, SurfaceFinder, surroundings};
 use crate::cloud::Cloud;
 use crate::depth::DepthMap;
 use crate::detection::{BoxPx, Detection, Mask};
 use crate::model::DepthKind;
 use crate::report::DistanceSource;
-use crate::space::{Camera, CameraError, Lens, Lidar, Optical, Transform, Vehicle};
+use crate::space::{Camera, CameraError, Lens, Lidar, Optical, Point3, Transform, Vehicle};
 
 /// What sensors and networks of this kind achieve.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -70,7 +70,7 @@ pub struct FrameNotes {
     /// LiDAR points of the sweep that were not finite.
     pub points_not_finite: usize,
     /// The ground in the vehicle frame, where the sweep shows it.
-    pub ground: Option<Ground>,
+    pub ground: Option<GroundPlane>,
     /// How the depth map was brought to metres by the sweep, or why not; `None` without a map or a sweep.
     pub depth_fit: Option<Result<DepthFit, DepthFitError>>,
 }
@@ -87,6 +87,10 @@ const GROUND_SHARE_OF_HEIGHT: f64 = 0.3;
 const FOOT_SHARE: f32 = 0.12;
 /// Where the ground plane leaves nothing (it errs on hills), only the upper part of the box is looked at.
 const HEAD_SHARE: f32 = 0.6;
+/// A range this plausible for the class's size (1.5 sigma) needs no second look; a second look must be this many times
+/// more plausible to replace the first.
+const PLAUSIBLE: f64 = 0.3;
+const MORE_PLAUSIBLE: f64 = 2.0;
 /// Depth cells looked at along each side of a box.
 const DEPTH_SAMPLES: u32 = 24;
 /// Share of a mask's smaller side that is worn off its rim, and the bounds of that in pixels.
@@ -99,8 +103,10 @@ const LEVEL_GUESS_SIGMA_RAD: f64 = 0.035;
 struct Frame {
     camera: Camera,
     lens: Lens,
+    /// The ground as a plane, seen or assumed.
     ground: Option<OpticalGround>,
-    ground_seen: bool,
+    /// Way back to the vehicle frame, where the sweep shows the ground.
+    vehicle_from_optical: Option<Transform<Vehicle, Optical>>,
     /// Source and relative sigma of the depth map in metres.
     depth: Option<(DistanceSource, f64)>,
 }
@@ -159,8 +165,9 @@ impl Fuser {
             _ => None,
         };
         let depth = context.depth.and_then(|map| self.bring_to_metres(map, depth_fit.as_ref()));
-        let ground_seen = ground.is_some();
-        self.frame = Some(Frame { camera: *context.camera, lens, ground: optical_ground, ground_seen, depth });
+        let sweep = context.sweep.filter(|_| ground.is_some());
+        let vehicle_from_optical = sweep.map(|s| s.vehicle_from_lidar * s.optical_from_lidar.inverse());
+        self.frame = Some(Frame { camera: *context.camera, lens, ground: optical_ground, vehicle_from_optical, depth });
         Ok(FrameNotes {
             points_in_picture: self.projected.len(),
             points_not_finite: self.projected.not_finite,
@@ -190,12 +197,12 @@ impl Fuser {
             prior,
             range_by_size: prior.and_then(|p| view.range_by_size(&detection.bbox, &p)),
         };
-        self.from_lidar(&frame, &target)
-            .or_else(|| self.from_depth(&frame, &target))
+        self.lidar_distance(&frame, &target)
+            .or_else(|| self.depth_distance(&frame, &target))
             .or_else(|| from_box_alone(&view, &frame, &target))
     }
 
-    fn optical_ground(&self, context: &FrameContext<'_>, seen: Option<&Ground>) -> Option<OpticalGround> {
+    fn optical_ground(&self, context: &FrameContext<'_>, seen: Option<&GroundPlane>) -> Option<OpticalGround> {
         let tilt_sigma_rad = self.config.pitch_sigma_rad;
         if let (Some(ground), Some(sweep)) = (seen, &context.sweep) {
             let optical_from_vehicle = sweep.optical_from_lidar * sweep.vehicle_from_lidar.inverse();
@@ -244,7 +251,7 @@ impl Fuser {
         })
     }
 
-    fn from_lidar(&mut self, frame: &Frame, target: &Target<'_>) -> Option<Distance> {
+    fn lidar_distance(&mut self, frame: &Frame, target: &Target<'_>) -> Option<Distance> {
         if self.projected.is_empty() {
             return None;
         }
@@ -255,35 +262,57 @@ impl Fuser {
         } else {
             &[Pass::Whole, Pass::Head]
         };
+        let mut best: Option<Surface> = None;
         for &pass in passes {
-            self.surface.samples.clear();
-            for i in self.projected.in_box(target.bbox) {
-                let (Some(&u), Some(&v), Some(&xyz), Some(&range_m)) = (
-                    self.projected.u.get(i),
-                    self.projected.v.get(i),
-                    self.projected.xyz.get(i),
-                    self.projected.range_m.get(i),
-                ) else {
-                    continue;
-                };
-                let sample = Sample { u, v, xyz, range_m };
-                if target.admits(&sample, frame, pass) {
-                    self.surface.samples.push(sample);
-                }
+            self.gather_points(frame, target, pass);
+            let found = self.surface.find(&target.expectation(LIDAR_STRAYS), count_min);
+            if let Some(surface) = found
+                && best.is_none_or(|b: Surface| surface.plausibility > MORE_PLAUSIBLE * b.plausibility)
+            {
+                best = Some(surface);
             }
-            if let Some(surface) = self.surface.find(&target.expectation(LIDAR_STRAYS), count_min) {
-                let sensor = self.config.lidar_sigma_m.hypot(LIDAR_SIGMA_PER_M * surface.range_m);
-                return Some(on_surface(&surface, sensor, DistanceSource::Lidar));
+            if best.is_some_and(|b| b.plausibility > PLAUSIBLE) {
+                break;
             }
         }
-        None
+        let surface = best?;
+        let sensor = self.config.lidar_sigma_m.hypot(LIDAR_SIGMA_PER_M * surface.range_m);
+        Some(on_surface(&surface, sensor, DistanceSource::Lidar))
     }
 
-    fn from_depth(&mut self, frame: &Frame, target: &Target<'_>) -> Option<Distance> {
+    /// The LiDAR points that count in a pass, and the ranges of those just around the box.
+    fn gather_points(&mut self, frame: &Frame, target: &Target<'_>, pass: Pass) {
+        self.surface.samples.clear();
+        self.surface.around.clear();
+        let bbox = target.bbox;
+        let region = if target.mask.is_some() { bbox } else { surroundings(&bbox) };
+        for i in self.projected.in_box(region) {
+            let (Some(&u), Some(&v), Some(&xyz), Some(&range_m)) = (
+                self.projected.u.get(i),
+                self.projected.v.get(i),
+                self.projected.xyz.get(i),
+                self.projected.range_m.get(i),
+            ) else {
+                continue;
+            };
+            let sample = Sample { u, v, xyz, range_m };
+            if !target.admits(&sample, above_ground_m(&self.ground, frame, &sample), pass) {
+                continue;
+            }
+            if u >= bbox.x0 && u < bbox.x1 && v >= bbox.y0 {
+                self.surface.samples.push(sample);
+            } else {
+                self.surface.around.push(range_m);
+            }
+        }
+    }
+
+    fn depth_distance(&mut self, frame: &Frame, target: &Target<'_>) -> Option<Distance> {
         let (source, relative_sigma) = frame.depth?;
         let view = View { camera: &frame.camera, lens: &frame.lens };
         let pass = if target.mask.is_some() { Pass::Eroded } else { Pass::Whole };
         self.surface.samples.clear();
+        self.surface.around.clear();
         let bbox = target.bbox;
         for row in 0..DEPTH_SAMPLES {
             for column in 0..DEPTH_SAMPLES {
@@ -293,7 +322,7 @@ impl Fuser {
                 let Some(ray) = view.ray(u, v).filter(|r| r.z > 0.0) else { continue };
                 let p = ray * (f64::from(z) / ray.z);
                 let sample = Sample { u, v, xyz: [p.x as f32, p.y as f32, z], range_m: p.norm() as f32 };
-                if target.admits(&sample, frame, pass) {
+                if target.admits(&sample, above_ground_m(&self.ground, frame, &sample), pass) {
                     self.surface.samples.push(sample);
                 }
             }
@@ -329,22 +358,27 @@ impl Target<'_> {
     }
 
     /// Whether a sample may belong to the object: within its mask, and not ground.
-    fn admits(&self, sample: &Sample, frame: &Frame, pass: Pass) -> bool {
+    fn admits(&self, sample: &Sample, above_ground_m: Option<f64>, pass: Pass) -> bool {
         if self.mask.is_some_and(|mask| !covers(mask, sample, pass)) {
             return false;
         }
         let share = (sample.v - self.bbox.y0) / self.bbox.height();
-        match &frame.ground {
+        match above_ground_m {
             _ if pass == Pass::Head => share < HEAD_SHARE,
-            Some(ground) if frame.ground_seen => {
-                let tolerance = Ground::tolerance_m(f64::from(sample.range_m));
+            Some(height) => {
                 let ceiling = self.prior.map_or(f64::INFINITY, |p| GROUND_SHARE_OF_HEIGHT * p.height_m);
-                ground.above_m(&sample.xyz) > tolerance.min(ceiling)
+                height > ground_tolerance_m(f64::from(sample.range_m)).min(ceiling)
             }
             // A mask leaves the ground out by itself.
-            _ => self.mask.is_some() || share < 1.0 - FOOT_SHARE,
+            None => self.mask.is_some() || share < 1.0 - FOOT_SHARE,
         }
     }
+}
+
+/// Height of a sample above the ground that the sweep shows.
+fn above_ground_m(ground: &GroundFinder, frame: &Frame, sample: &Sample) -> Option<f64> {
+    let p = Point3::new(sample.xyz[0].into(), sample.xyz[1].into(), sample.xyz[2].into());
+    ground.height_above_m(&frame.vehicle_from_optical?.apply(&p).xyz)
 }
 
 /// Whether a mask holds a sample's pixel, and for the eroded pass the pixels around it.

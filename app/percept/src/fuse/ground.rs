@@ -1,23 +1,26 @@
-//! The ground under and ahead of the vehicle, found in one sweep.
+//! The ground under and about the vehicle, found in one sweep: a plane, and on it a relief for kerbs, camber and hills.
 //!
-//! Everything is in the vehicle frame (z up, metres). The ground is a plane, the best supported one among the lowest
-//! points of a grid of cells, so that the dense rings around the vehicle weigh no more than the sparse ones far out. The
-//! search is seeded and the sums run in a fixed order: the same sweep gives the same plane. Where no plane has enough
-//! support there is no ground, never a guess. Real ground bends: [`Ground::tolerance_m`] grows with range.
+//! Everything is in the vehicle frame (z up, metres). The plane is the best supported one among the lowest points of a
+//! grid of cells, so that the dense rings around the vehicle weigh no more than the sparse ones far out; the relief
+//! follows those lowest points outward from it (see `relief`). The search is seeded and the sums run in a fixed order: the same
+//! sweep gives the same ground. Where no plane has enough support there is no ground, never a guess.
 
 use nalgebra::{Matrix3, Vector3};
 
+use super::relief::Relief;
 use crate::cloud::Cloud;
 use crate::space::{Lidar, Optical, Transform, Vehicle};
 
-/// Half the side of the square that is searched, about the LiDAR: further out the rings are too far apart.
-const HALF_SIDE_M: f64 = 50.0;
+/// Half the side of the square that is looked at, about the LiDAR.
+pub(super) const HALF_SIDE_M: f64 = 80.0;
 /// Side of a cell: large enough for rings at 20 m to meet most cells, small enough for slopes not to matter in one.
-const CELL_M: f64 = 1.0;
+pub(super) const CELL_M: f64 = 1.0;
 /// Cells along a side.
-const CELLS: usize = (2.0 * HALF_SIDE_M / CELL_M) as usize;
+pub(super) const CELLS: usize = (2.0 * HALF_SIDE_M / CELL_M) as usize;
 /// Nearer than this the vehicle sees its own roof and bonnet.
 const SELF_RADIUS_M: f64 = 2.0;
+/// The plane is fitted to cells within this radius: further out the road has its own slope.
+const PLANE_RADIUS_M: f64 = 40.0;
 /// Steeper than any road (35 % slope) relative to the vehicle.
 const SLOPE_MAX: f64 = 0.35;
 /// The LiDAR sits above the ground it sees by at least this.
@@ -26,6 +29,8 @@ const SENSOR_HEIGHT_MIN_M: f64 = 0.05;
 const SENSOR_HEIGHT_MAX_M: f64 = 6.0;
 /// Triples tried: with a third of the cells on the ground, all of 200 triples miss it with probability 6e-4.
 const TRIPLES: usize = 200;
+/// Cells that a triple's plane is scored on, at most.
+const SCORED_MAX: usize = 800;
 /// Seed of the triples' choice; any will do.
 const SEED: u64 = 0x0ce1_1050_9e37_79b9;
 /// Half-width within which a cell's lowest point belongs to a plane, at range 0 and per metre of range.
@@ -39,7 +44,7 @@ const REFINEMENTS: usize = 5;
 
 /// A ground plane in the vehicle frame: `normal . p = height_m`, `normal` a unit vector that points up.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Ground {
+pub struct GroundPlane {
     /// Upward unit normal in the vehicle frame.
     pub normal: Vector3<f64>,
     /// Signed distance of the plane from the vehicle frame's origin along the normal, metres.
@@ -50,21 +55,10 @@ pub struct Ground {
     pub sigma_m: f64,
 }
 
-impl Ground {
-    /// Height of a point of the vehicle frame above the ground, metres.
+impl GroundPlane {
+    /// Height of a point of the vehicle frame above the plane, metres.
     pub fn height_above_m(&self, p: &Vector3<f64>) -> f64 {
         self.normal.dot(p) - self.height_m
-    }
-
-    /// Height below which a point at this range from the vehicle counts as ground: kerbs, camber and hills make the
-    /// plane err more further out.
-    pub fn tolerance_m(range_m: f64) -> f64 {
-        0.15 + 0.008 * range_m
-    }
-
-    /// Whether a point of the vehicle frame is ground.
-    pub fn is_ground(&self, p: &Vector3<f64>) -> bool {
-        self.height_above_m(p) < Self::tolerance_m(p.norm())
     }
 
     /// The plane in a camera's optical frame: (upward unit normal n, h) with `n . p = h`.
@@ -75,30 +69,105 @@ impl Ground {
     }
 }
 
-/// Finds the ground; keeps its scratch memory between sweeps.
+/// Height below which a point at this range counts as ground: the relief errs more further out, where rings are far
+/// apart. Grass, kerbs and the LiDAR's own noise make up the part at range 0.
+pub fn ground_tolerance_m(range_m: f64) -> f64 {
+    0.15 + 0.004 * range_m
+}
+
+/// The lowest point of one cell and how far it may lie off a plane.
+#[derive(Debug, Clone, Copy)]
+struct Cell {
+    p: [f64; 3],
+    tolerance: f64,
+}
+
+impl Cell {
+    /// How far the point lies above the plane `z = a x + b y + c`, metres.
+    fn above(&self, plane: &[f64; 3]) -> f64 {
+        self.p[2] - (plane[0] * self.p[0] + plane[1] * self.p[1] + plane[2])
+    }
+}
+
+/// The ground of the sweep last looked at; keeps its memory between sweeps.
 #[derive(Debug, Clone, Default)]
 pub struct GroundFinder {
+    plane: Option<GroundPlane>,
+    origin: Vector3<f64>,
     lowest: Vec<[f32; 3]>,
-    cells: Vec<[f64; 3]>,
+    cells: Vec<Cell>,
+    relief: Relief,
 }
 
 impl GroundFinder {
-    /// The ground plane of a sweep; `None` where no plane below the LiDAR is well enough supported.
-    pub fn find(&mut self, cloud: &Cloud, vehicle_from_lidar: &Transform<Vehicle, Lidar>) -> Option<Ground> {
-        let origin = vehicle_from_lidar.isometry().translation.vector;
+    /// Finds the ground of a sweep; `None` where no plane below the LiDAR is well enough supported.
+    pub fn find(&mut self, cloud: &Cloud, vehicle_from_lidar: &Transform<Vehicle, Lidar>) -> Option<GroundPlane> {
+        self.origin = vehicle_from_lidar.isometry().translation.vector;
         self.gather(cloud, vehicle_from_lidar);
+        self.plane = self.fit();
+        let plane = self.plane?;
+        let lowest = self.lowest.iter().filter(|low| low[2].is_finite());
+        let above = lowest.map(|low| {
+            let p = Vector3::new(f64::from(low[0]), f64::from(low[1]), f64::from(low[2]));
+            (p - self.origin, plane.height_above_m(&p))
+        });
+        self.relief.follow(above);
+        Some(plane)
+    }
+
+    /// The plane of the sweep last looked at.
+    pub fn plane(&self) -> Option<GroundPlane> {
+        self.plane
+    }
+
+    /// Height of a point of the vehicle frame above the ground, relief included; `None` where there is no ground.
+    pub fn height_above_m(&self, p: &Vector3<f64>) -> Option<f64> {
+        Some(self.plane?.height_above_m(p) - self.relief.at(p.x - self.origin.x, p.y - self.origin.y))
+    }
+
+    /// The lowest point of each cell, in the vehicle frame.
+    fn gather(&mut self, cloud: &Cloud, vehicle_from_lidar: &Transform<Vehicle, Lidar>) {
+        self.lowest.clear();
+        self.lowest.resize(CELLS * CELLS, [0.0, 0.0, f32::INFINITY]);
+        let r = vehicle_from_lidar.isometry().rotation.to_rotation_matrix().matrix().cast::<f32>();
+        let t = self.origin.cast::<f32>();
+        let (half, self_radius) = (HALF_SIDE_M as f32, SELF_RADIUS_M as f32);
+        for point in &cloud.xyz {
+            let p = r * Vector3::from(*point);
+            let (dx, dy) = (p.x + half, p.y + half);
+            // Also false for NaN.
+            if !(dx >= 0.0 && dy >= 0.0 && p.z.is_finite()) || p.x * p.x + p.y * p.y < self_radius * self_radius {
+                continue;
+            }
+            let (column, row) = ((dx / CELL_M as f32) as usize, (dy / CELL_M as f32) as usize);
+            if column >= CELLS || row >= CELLS {
+                continue;
+            }
+            if let Some(low) = self.lowest.get_mut(row * CELLS + column)
+                && p.z + t.z < low[2]
+            {
+                *low = (p + t).into();
+            }
+        }
+    }
+
+    fn fit(&mut self) -> Option<GroundPlane> {
+        self.cells.clear();
+        let origin = self.origin;
+        let cells = self.lowest.iter().filter(|low| low[2].is_finite()).map(|low| {
+            let p = low.map(f64::from);
+            let range = (p[0] - origin.x).hypot(p[1] - origin.y);
+            (range, Cell { p, tolerance: FIT_TOLERANCE_M + FIT_TOLERANCE_PER_M * range })
+        });
+        self.cells.extend(cells.filter(|(range, _)| *range < PLANE_RADIUS_M).map(|(_, cell)| cell));
         if self.cells.len() < CELLS_MIN {
             return None;
         }
-        let coarse = self.search(&origin)?;
-        let plane = self.refine(coarse, &origin);
+        let plane = self.refine(self.search()?);
         let (mut on, mut sum) = (0usize, 0.0);
-        for cell in &self.cells {
-            let r = residual(&plane, cell);
-            if r.abs() < tolerance(cell, &origin) {
-                on += 1;
-                sum += r.abs();
-            }
+        for off in self.cells.iter().map(|c| (c.above(&plane).abs(), c.tolerance)).filter(|(off, t)| off < t) {
+            on += 1;
+            sum += off.0;
         }
         let support = on as f64 / self.cells.len() as f64;
         if on < CELLS_MIN || support < SHARE_MIN || !below_sensor(&plane, &origin) {
@@ -108,49 +177,27 @@ impl GroundFinder {
         let normal = Vector3::new(-plane[0], -plane[1], 1.0) / length;
         // Mean absolute deviation to standard deviation of a normal distribution: sqrt(pi / 2).
         let sigma_m = sum / on as f64 * 1.2533;
-        Some(Ground { normal, height_m: plane[2] / length, support, sigma_m })
-    }
-
-    /// The lowest point of each cell, in the vehicle frame.
-    fn gather(&mut self, cloud: &Cloud, vehicle_from_lidar: &Transform<Vehicle, Lidar>) {
-        self.lowest.clear();
-        self.lowest.resize(CELLS * CELLS, [0.0, 0.0, f32::INFINITY]);
-        let r = vehicle_from_lidar.isometry().rotation.to_rotation_matrix();
-        let t = vehicle_from_lidar.isometry().translation.vector;
-        for point in &cloud.xyz {
-            let p = r * Vector3::new(f64::from(point[0]), f64::from(point[1]), f64::from(point[2]));
-            let (dx, dy) = (p.x + HALF_SIDE_M, p.y + HALF_SIDE_M);
-            // Also false for NaN.
-            if !(dx >= 0.0 && dy >= 0.0 && p.z.is_finite()) || p.x * p.x + p.y * p.y < SELF_RADIUS_M * SELF_RADIUS_M {
-                continue;
-            }
-            let (column, row) = ((dx / CELL_M) as usize, (dy / CELL_M) as usize);
-            if column >= CELLS || row >= CELLS {
-                continue;
-            }
-            if let Some(low) = self.lowest.get_mut(row * CELLS + column)
-                && (p.z as f32) < low[2]
-            {
-                *low = [p.x as f32, p.y as f32, p.z as f32];
-            }
-        }
-        self.cells.clear();
-        let filled = self.lowest.iter().filter(|low| low[2].is_finite());
-        self.cells.extend(filled.map(|low| std::array::from_fn(|i| f64::from(low[i]) + t[i])));
+        Some(GroundPlane { normal, height_m: plane[2] / length, support, sigma_m })
     }
 
     /// The best supported plane `z = a x + b y + c` through three cells.
-    fn search(&self, origin: &Vector3<f64>) -> Option<[f64; 3]> {
+    fn search(&self) -> Option<[f64; 3]> {
         let mut state = SEED;
+        let step = self.cells.len().div_ceil(SCORED_MAX).max(1);
         let mut best: Option<(i64, [f64; 3])> = None;
         for _ in 0..TRIPLES {
-            let mut pick = || self.cells.get(next_index(&mut state, self.cells.len())).copied();
+            let mut pick = || self.cells.get(next_index(&mut state, self.cells.len())).map(|cell| cell.p);
             let (Some(a), Some(b), Some(c)) = (pick(), pick(), pick()) else { continue };
             let Some(plane) = plane_through(&a, &b, &c) else { continue };
-            if plane[0].hypot(plane[1]) > SLOPE_MAX || !below_sensor(&plane, origin) {
+            if plane[0].hypot(plane[1]) > SLOPE_MAX || !below_sensor(&plane, &self.origin) {
                 continue;
             }
-            let score = self.score(&plane, origin);
+            // Cells on the plane less cells below it: ground has nothing beneath it, a roof or a hedge has.
+            let vote = |cell: &Cell| {
+                let above = cell.above(&plane);
+                i64::from(above.abs() < cell.tolerance) - i64::from(above < -2.0 * cell.tolerance)
+            };
+            let score = self.cells.iter().step_by(step).map(vote).sum();
             if best.is_none_or(|(most, _)| score > most) {
                 best = Some((score, plane));
             }
@@ -158,32 +205,20 @@ impl GroundFinder {
         best.map(|(_, plane)| plane)
     }
 
-    /// Cells on the plane less cells below it: ground has nothing beneath it, a roof or a hedge has.
-    fn score(&self, plane: &[f64; 3], origin: &Vector3<f64>) -> i64 {
-        self.cells
-            .iter()
-            .map(|cell| {
-                let (r, tolerance) = (residual(plane, cell), tolerance(cell, origin));
-                i64::from(r.abs() < tolerance) - i64::from(r < -2.0 * tolerance)
-            })
-            .sum()
-    }
-
     /// Least squares with Tukey's weights about the plane found.
-    fn refine(&self, mut plane: [f64; 3], origin: &Vector3<f64>) -> [f64; 3] {
+    fn refine(&self, mut plane: [f64; 3]) -> [f64; 3] {
         for _ in 0..REFINEMENTS {
             let mut normal_matrix = Matrix3::zeros();
             let mut right = Vector3::zeros();
             for cell in &self.cells {
-                let scale = tolerance(cell, origin);
-                let q = residual(&plane, cell) / scale;
+                let q = cell.above(&plane) / cell.tolerance;
                 if q.abs() >= 1.0 {
                     continue;
                 }
-                let weight = (1.0 - q * q).powi(2) / (scale * scale);
-                let row = Vector3::new(cell[0], cell[1], 1.0);
+                let weight = (1.0 - q * q).powi(2) / (cell.tolerance * cell.tolerance);
+                let row = Vector3::new(cell.p[0], cell.p[1], 1.0);
                 normal_matrix += weight * row * row.transpose();
-                right += weight * cell[2] * row;
+                right += weight * cell.p[2] * row;
             }
             let Some(solution) = normal_matrix.cholesky().map(|c| c.solve(&right)) else { return plane };
             let next = [solution.x, solution.y, solution.z];
@@ -194,15 +229,6 @@ impl GroundFinder {
         }
         plane
     }
-}
-
-/// How far a cell's lowest point lies above the plane, metres.
-fn residual(plane: &[f64; 3], cell: &[f64; 3]) -> f64 {
-    cell[2] - (plane[0] * cell[0] + plane[1] * cell[1] + plane[2])
-}
-
-fn tolerance(cell: &[f64; 3], origin: &Vector3<f64>) -> f64 {
-    FIT_TOLERANCE_M + FIT_TOLERANCE_PER_M * (cell[0] - origin.x).hypot(cell[1] - origin.y)
 }
 
 /// Whether the plane passes below the LiDAR at a height a LiDAR is mounted at.
@@ -230,7 +256,7 @@ pub(super) fn next_index(state: &mut u64, len: usize) -> usize {
     *state ^= *state << 13;
     *state ^= *state >> 7;
     *state ^= *state << 17;
-    ((*state >> 32) * len as u64 >> 32) as usize
+    (((*state >> 32) * len as u64) >> 32) as usize
 }
 
 #[cfg(test)]
@@ -238,18 +264,17 @@ mod tests {
     use super::*;
     use nalgebra::Isometry3;
 
-    /// A spinning LiDAR's rings on the plane z = a x + b y + c, with a little deterministic noise.
-    fn rings(plane: [f64; 3], noise_m: f64) -> Cloud {
+    /// A spinning LiDAR's rings on the ground z = f(x, y), with a little deterministic noise.
+    fn rings(ground: impl Fn(f64, f64) -> f64, noise_m: f64) -> Cloud {
         let mut cloud = Cloud::default();
         let mut state = 1;
-        for ring in 0..40 {
+        for ring in 0..45 {
             let radius = 3.0 * 1.07f64.powi(ring);
-            for step in 0..360 {
-                let (s, c) = f64::from(step).to_radians().sin_cos();
+            for step in 0..720 {
+                let (s, c) = (f64::from(step) * 0.5).to_radians().sin_cos();
                 let (x, y) = (radius * c, radius * s);
                 let noise = (next_index(&mut state, 1000) as f64 / 500.0 - 1.0) * noise_m;
-                let z = plane[0] * x + plane[1] * y + plane[2] + noise;
-                cloud.xyz.push([x as f32, y as f32, z as f32]);
+                cloud.xyz.push([x as f32, y as f32, (ground(x, y) + noise) as f32]);
             }
         }
         cloud
@@ -263,35 +288,56 @@ mod tests {
 
     #[test]
     fn a_sloped_ground_under_walls_ghosts_and_broken_points_is_found() {
-        let truth = [0.03, -0.05, -1.7];
+        let truth = |x: f64, y: f64| 0.03 * x - 0.05 * y - 1.7;
         let mut cloud = rings(truth, 0.03);
         wall(&mut cloud, 15.0, -1.0);
         wall(&mut cloud, -25.0, -1.7);
         cloud.xyz.extend([[f32::NAN, 1.0, 1.0], [5.0, 5.0, f32::NEG_INFINITY], [9.0, 9.0, -8.0], [9.0, -9.0, -12.0]]);
         let mut finder = GroundFinder::default();
-        let ground = finder.find(&cloud, &Transform::identity()).unwrap();
+        let plane = finder.find(&cloud, &Transform::identity()).unwrap();
         for (x, y) in [(0.0, 0.0), (20.0, 10.0), (-15.0, 30.0)] {
-            let p = Vector3::new(x, y, truth[0] * x + truth[1] * y + truth[2]);
-            assert!(ground.height_above_m(&p).abs() < 0.06, "{} at {x} {y}", ground.height_above_m(&p));
-            assert!(ground.is_ground(&p) && !ground.is_ground(&(p + Vector3::new(0.0, 0.0, 0.6))));
+            let p = Vector3::new(x, y, truth(x, y));
+            assert!(plane.height_above_m(&p).abs() < 0.06, "{} at {x} {y}", plane.height_above_m(&p));
+            assert!(finder.height_above_m(&p).unwrap().abs() < 0.1);
         }
-        assert!(ground.support > 0.5 && ground.sigma_m < 0.05, "{ground:?}");
-        assert_eq!(finder.find(&cloud, &Transform::identity()), Some(ground), "the same sweep gives the same plane");
+        assert!(plane.support > 0.5 && plane.sigma_m < 0.05, "{plane:?}");
+        assert_eq!(finder.find(&cloud, &Transform::identity()), Some(plane), "the same sweep gives the same plane");
+    }
+
+    #[test]
+    fn a_hill_and_a_pavement_are_ground_and_a_car_on_them_is_not() {
+        let truth =
+            |x: f64, y: f64| -1.7 + if x > 25.0 { 0.06 * (x - 25.0) } else { 0.0 } + if y > 4.0 { 0.12 } else { 0.0 };
+        let mut cloud = rings(truth, 0.02);
+        for i in 0..400 {
+            let height = 0.2 + f64::from(i / 20) * 0.07;
+            let y = -1.0 + f64::from(i % 20) * 0.1;
+            cloud.xyz.push([50.0, y as f32, (truth(50.0, y) + height) as f32]);
+        }
+        let mut finder = GroundFinder::default();
+        finder.find(&cloud, &Transform::identity()).unwrap();
+        for (x, y) in [(12.0, 0.0), (10.0, 12.0), (45.0, -10.0), (55.0, 15.0)] {
+            let above = finder.height_above_m(&Vector3::new(x, y, truth(x, y))).unwrap();
+            assert!(above.abs() < ground_tolerance_m(x.hypot(y)), "{above} at {x} {y}");
+        }
+        let roof = finder.height_above_m(&Vector3::new(50.0, 0.0, truth(50.0, 0.0) + 1.5)).unwrap();
+        assert!((roof - 1.5).abs() < 0.4, "{roof}");
     }
 
     #[test]
     fn the_plane_is_in_the_vehicle_frame() {
-        let cloud = rings([0.0, 0.0, -1.5], 0.0);
+        let cloud = rings(|_, _| -1.5, 0.0);
         let mount = Transform::from_isometry(Isometry3::new(Vector3::new(1.0, 0.0, 1.9), Vector3::zeros()));
-        let ground = GroundFinder::default().find(&cloud, &mount).unwrap();
-        assert!((ground.height_m - 0.4).abs() < 1e-6, "{ground:?}");
+        let plane = GroundFinder::default().find(&cloud, &mount).unwrap();
+        assert!((plane.height_m - 0.4).abs() < 1e-6, "{plane:?}");
         let camera = Transform::<Optical, Vehicle>::from_isometry(Isometry3::new(
             Vector3::new(0.1, 1.2, 0.3),
             Vector3::new(1.2, -1.1, 1.3),
         ));
-        let (n, h) = ground.in_optical(&camera);
-        let p = camera.apply(&crate::space::Point3::new(3.0, 2.0, 0.4)).xyz;
-        assert!((n.dot(&p) - h).abs() < 1e-9);
+        let (n, h) = plane.in_optical(&camera);
+        let p = Vector3::new(3.0, 2.0, 0.9);
+        let optical = camera.apply(&crate::space::Point3::from_vector(p)).xyz;
+        assert!((n.dot(&optical) - h - plane.height_above_m(&p)).abs() < 1e-9);
     }
 
     #[test]
@@ -301,7 +347,8 @@ mod tests {
         let mut only_wall = Cloud::default();
         wall(&mut only_wall, 15.0, -1.0);
         assert_eq!(finder.find(&only_wall, &Transform::identity()), None);
-        let above = rings([0.0, 0.0, 2.5], 0.02);
+        let above = rings(|_, _| 2.5, 0.02);
         assert_eq!(finder.find(&above, &Transform::identity()), None, "a ceiling is no ground");
+        assert_eq!(finder.height_above_m(&Vector3::zeros()), None);
     }
 }

@@ -6,10 +6,11 @@ pub mod fuser;
 pub mod ground;
 pub mod priors;
 pub mod project;
+mod relief;
 mod surface;
 
 pub use depth_scale::{DepthFit, DepthFitError, DepthScaler};
 pub use distance::Distance;
 pub use fuser::{FrameContext, FrameNotes, Fuser, FuserConfig, Sweep};
-pub use ground::{Ground, GroundFinder};
+pub use ground::{GroundFinder, GroundPlane, ground_tolerance_m};
 pub use project::{Projected, project_cloud};

@@ -32,7 +32,7 @@ const TABLE: &[(&str, SizePrior)] = &[
     ("cyclist", standing(1.74, 0.08)),
     ("bicycle", standing(1.10, 0.15)),
     ("motorcycle", standing(1.30, 0.18)),
-    ("car", standing(1.53, 0.10)),
+    ("car", standing(1.60, 0.18)),
     ("van", standing(2.10, 0.15)),
     ("truck", standing(3.00, 0.30)),
     ("bus", standing(3.10, 0.15)),

@@ -127,7 +127,7 @@ pub fn project_cloud(
     for (index, point) in cloud.xyz.iter().enumerate() {
         let p = point.map(f64::from);
         let z = dot(&rows[2], &p);
-        if !(z >= Z_MIN_M) || z.is_infinite() {
+        if z < Z_MIN_M || !z.is_finite() {
             out.not_finite += usize::from(!point.iter().all(|c| c.is_finite()));
             continue;
         }

@@ -46,6 +46,8 @@ pub(super) struct Surface {
     pub direction: Vector3<f64>,
     /// Samples in the object's cluster.
     pub samples: usize,
+    /// How well the range suits the class's size, 0 to 1; 1 where nothing is known of it.
+    pub plausibility: f64,
 }
 
 /// A gap in range that no single surface has: two rows of a car's flank or a person's limbs lie closer together.
@@ -62,17 +64,27 @@ const SIGMA_LN_NEARER: f64 = 0.7;
 /// Least plausibility that size alone can leave a cluster.
 const PLAUSIBILITY_FLOOR: f64 = 0.02;
 /// A cluster this many sigmas beyond the range by size is background: the object itself gave no samples.
-const TOO_FAR_SIGMAS: f64 = 4.0;
+const TOO_FAR_SIGMAS: f64 = 3.0;
+/// Margin around a box in shares of its sides: wide enough to hold returns, narrow enough to be the same scene.
+const MARGIN_SHARE: f32 = 0.2;
 /// The near face is this deep: a bumper, a chest.
 const FACE_DEPTH_M: f32 = 0.3;
-/// A cluster is a rival, and widens sigma, from this share of the winner's score.
-const RIVAL_SHARE: f64 = 0.5;
+/// A cluster is a rival, and widens sigma, from this share of the winner's score, and fully so from the next.
+const RIVAL_SHARE: f64 = 0.25;
+const RIVAL_FULL_SHARE: f64 = 0.5;
+/// A cluster that is as dense around the box as in it is a wall or another object: what share of its score that costs.
+const SPILL_COST: f64 = 0.75;
+/// The near edge of n samples lies this far over the square root of n before the first of them: a car has no returns on
+/// its dark or slanted parts.
+const SPARSE_M: f64 = 0.5;
 
 /// Picks the object's cluster; keeps its scratch memory between boxes.
 #[derive(Debug, Clone, Default)]
 pub(super) struct SurfaceFinder {
     /// The samples of the box at hand; filled by the caller.
     pub samples: Vec<Sample>,
+    /// Ranges of the samples just around the box, in [`surroundings`]; empty for masks.
+    pub around: Vec<f32>,
 }
 
 /// One run of sorted samples without a gap.
@@ -80,6 +92,7 @@ pub(super) struct SurfaceFinder {
 struct Candidate {
     from: usize,
     to: usize,
+    plausible: f64,
     score: f64,
 }
 
@@ -92,6 +105,7 @@ impl SurfaceFinder {
         self.samples.sort_unstable_by(|a, b| {
             a.range_m.total_cmp(&b.range_m).then(a.u.total_cmp(&b.u)).then(a.v.total_cmp(&b.v))
         });
+        self.around.sort_unstable_by(f32::total_cmp);
         let (best, rival) = self.best_candidate(expected, count_min)?;
         let cluster = self.samples.get(best.from..best.to)?;
         let (edge, edge_sigma) = near_edge(cluster, expected.stray_share);
@@ -100,10 +114,13 @@ impl SurfaceFinder {
             let other = self.samples.get(r.from).map_or(range_m, |s| f64::from(s.range_m));
             // Two outcomes a distance d apart with odds 1 : q have the standard deviation d sqrt(q) / (1 + q).
             let odds = r.score / best.score;
-            (other - range_m).abs() * odds.sqrt() / (1.0 + odds) * (odds - RIVAL_SHARE) / (1.0 - RIVAL_SHARE)
+            let ramp = ((odds - RIVAL_SHARE) / (RIVAL_FULL_SHARE - RIVAL_SHARE)).min(1.0);
+            (other - range_m).abs() * odds.sqrt() / (1.0 + odds) * ramp
         });
-        let sigma_m = f64::from(edge_sigma).hypot(rival_sigma);
-        Some(Surface { range_m, sigma_m, direction: face_direction(cluster, edge), samples: cluster.len() })
+        let sparse_sigma = SPARSE_M / (cluster.len() as f64).sqrt();
+        let sigma_m = f64::from(edge_sigma).hypot(rival_sigma).hypot(sparse_sigma);
+        let direction = face_direction(cluster, edge);
+        Some(Surface { range_m, sigma_m, direction, samples: cluster.len(), plausibility: best.plausible })
     }
 
     /// The best cluster and, where it is close behind, the second best.
@@ -117,7 +134,8 @@ impl SurfaceFinder {
             if cluster.len() >= count_min
                 && let Some(plausible) = plausibility(near, expected.range_by_size)
             {
-                let candidate = Candidate { from, to, score: coverage(cluster, expected) * plausible };
+                let score = coverage(cluster, expected) * plausible * self.containment(cluster, expected);
+                let candidate = Candidate { from, to, plausible, score };
                 // Strictly more: of equals the nearer wins, as it hides the other.
                 if best.is_none_or(|b| candidate.score > b.score) {
                     second = best;
@@ -132,6 +150,17 @@ impl SurfaceFinder {
         Some((best, second.filter(|s| s.score > RIVAL_SHARE * best.score)))
     }
 
+    /// 1 for a cluster that ends where the box does, less for one that goes on around it.
+    fn containment(&self, cluster: &[Sample], expected: &Expectation) -> f64 {
+        let (Some(first), Some(last)) = (cluster.first(), cluster.last()) else { return 1.0 };
+        let below = |r: f32| self.around.partition_point(|&a| a < r);
+        let outside = below(last.range_m + GAP_M) - below(first.range_m - GAP_M);
+        let area = f64::from(expected.bbox.area());
+        let around_area = f64::from(surroundings(&expected.bbox).area()) - area;
+        let density_ratio = outside as f64 / around_area.max(1.0) * area.max(1.0) / cluster.len() as f64;
+        1.0 - SPILL_COST * density_ratio.min(1.0)
+    }
+
     /// The end of the run without a gap that begins at `from`.
     fn cluster_end(&self, from: usize) -> usize {
         let rest = self.samples.get(from..).unwrap_or_default();
@@ -141,6 +170,12 @@ impl SurfaceFinder {
         });
         whole.map_or(self.samples.len(), |i| from + i + 1)
     }
+}
+
+/// The box with a margin at its sides and top, where the object itself does not show; below it the ground does.
+pub(super) fn surroundings(bbox: &BoxPx) -> BoxPx {
+    let (dx, dy) = (MARGIN_SHARE * bbox.width(), MARGIN_SHARE * bbox.height());
+    BoxPx { x0: bbox.x0 - dx, y0: bbox.y0 - dy, x1: bbox.x1 + dx, y1: bbox.y1 }
 }
 
 /// How well a cluster's range suits the object's usual size, 0 to 1; `None` where it must be background.
@@ -225,7 +260,7 @@ mod tests {
     }
 
     fn find(samples: Vec<Sample>, expected: &Expectation) -> Option<Surface> {
-        SurfaceFinder { samples }.find(expected, 2)
+        SurfaceFinder { samples, around: Vec::new() }.find(expected, 2)
     }
 
     #[test]
@@ -274,6 +309,16 @@ mod tests {
     }
 
     #[test]
+    fn what_goes_on_around_the_box_is_not_the_object() {
+        let mut samples = Vec::new();
+        patch((0, 80), (44, 80), 6.0, &mut samples);
+        patch((4, 76), (6, 44), 11.0, &mut samples);
+        let around = (0..300).map(|i| 6.0 + 0.0001 * i as f32).collect();
+        let surface = SurfaceFinder { samples, around }.find(&expectation(), 2).unwrap();
+        assert!((surface.range_m - 11.0).abs() < 0.05, "{surface:?}");
+    }
+
+    #[test]
     fn a_close_rival_widens_sigma() {
         let mut clear = Vec::new();
         patch((0, 80), (0, 80), 10.0, &mut clear);
@@ -281,7 +326,7 @@ mod tests {
         patch((0, 42), (0, 80), 10.0, &mut torn);
         patch((42, 80), (0, 80), 15.0, &mut torn);
         let (clear, torn) = (find(clear, &expectation()).unwrap(), find(torn, &expectation()).unwrap());
-        assert!(clear.sigma_m < 0.1 && torn.sigma_m > 1.0, "{clear:?} {torn:?}");
+        assert!(clear.sigma_m < 0.15 && torn.sigma_m > 1.0, "{clear:?} {torn:?}");
     }
 
     #[test]

@@ -46,7 +46,7 @@ impl Lens {
         if let Distortion::Equidistant(k) = &self.distortion {
             let radius = ray.x.hypot(ray.y);
             let angle = radius.atan2(ray.z);
-            if !(angle <= self.limit) {
+            if angle.is_nan() || angle > self.limit {
                 return None;
             }
             if radius == 0.0 {
@@ -55,11 +55,12 @@ impl Lens {
             let scale = angle * equidistant_gain(k, angle * angle).0 / radius;
             return Some([ray.x * scale, ray.y * scale]);
         }
-        if !(ray.z > 0.0) {
+        if ray.z.is_nan() || ray.z <= 0.0 {
             return None;
         }
         let (x, y) = (ray.x / ray.z, ray.y / ray.z);
-        if !(x.hypot(y) <= self.limit) {
+        let radius = x.hypot(y);
+        if radius.is_nan() || radius > self.limit {
             return None;
         }
         Some(self.distort_plane(x, y).0)
@@ -129,7 +130,7 @@ impl Lens {
     /// The radius (or angle) within the range whose distorted radius is `distorted`, by bisection of the growing part.
     fn invert_radial(&self, distorted: f64) -> Option<f64> {
         let (mut low, mut high) = (0.0, self.limit);
-        if !(distorted <= self.radial(high)) {
+        if distorted > self.radial(high) {
             return None;
         }
         // 80 halvings of at most 180 degrees or 115 focal lengths end below the spacing of f64.
@@ -159,7 +160,7 @@ impl Lens {
                 return inside.then(|| Vector3::new(estimate[0], estimate[1], 1.0).normalize());
             }
             let determinant = jacobian[0] * jacobian[3] - jacobian[1] * jacobian[2];
-            if !(determinant.abs() > f64::EPSILON) {
+            if determinant.is_nan() || determinant.abs() <= f64::EPSILON {
                 return None;
             }
             estimate[0] -= (jacobian[3] * residual[0] - jacobian[1] * residual[1]) / determinant;
