@@ -1,0 +1,166 @@
+//! The screen as it opens: space at the left, cameras with boxes at the right, below them plots and the log; side panels hidden.
+//!
+//! rerun's blueprint offers no way to place the eye or colour a background, so these are logged into the same blueprint store
+//! beside what it makes.
+
+use rerun::RecordingStream;
+use rerun::RecordingStreamBuilder;
+use rerun::blueprint::components::{LinkAxis, LoopMode, PanelState, PlayState};
+use rerun::blueprint::{
+    Blueprint, BlueprintActivation, BlueprintPanel, ContainerLike, Grid, Horizontal, SelectionPanel, Spatial2DView,
+    Spatial3DView, Tabs, TextLogView, TimePanel, TimeSeriesView, Vertical, View,
+};
+use rerun::external::re_log_types::BlueprintActivationCommand;
+use rerun::external::re_sdk_types::blueprint::archetypes::{EyeControls3D, LineGrid3D, PlotLegend, TimeAxis};
+use rerun::log::LogMsg;
+
+use super::scene::{LATENCY, LOG, NEAREST, QUEUES, Scene, VEHICLE, camera_path, depth_path};
+use super::{SENSOR_TIME, ViewerError};
+
+/// Where the eye stands: behind and above the vehicle, as in a driving game; metres in the vehicle frame.
+const EYE_POSITION_M: [f32; 3] = [-13.0, 0.0, 8.0];
+/// What it looks at.
+const EYE_TARGET_M: [f32; 3] = [12.0, 0.0, -1.0];
+/// Up to this many cameras stand below one another; more go into a grid.
+const CAMERAS_STACKED_MAX: usize = 2;
+
+/// A property of one view: the view's path in the blueprint, the property's name, its values.
+type Property = (String, Box<dyn rerun::AsComponents>);
+
+/// Sends the layout for `scene` down `rec`. A live viewer follows the newest data, a file plays from its start.
+pub(super) fn send_blueprint(rec: &RecordingStream, scene: &Scene, live: bool) -> Result<(), ViewerError> {
+    let failed = ViewerError::rerun;
+    let mut properties = Vec::new();
+    let root = layout(scene, &mut properties);
+    let time_panel = TimePanel::new()
+        .with_state(PanelState::Collapsed)
+        .with_timeline(SENSOR_TIME)
+        .with_play_state(if live { PlayState::Following } else { PlayState::Playing })
+        .with_loop_mode(if live { LoopMode::Off } else { LoopMode::All });
+    let blueprint = Blueprint::new(root)
+        .with_auto_views(false)
+        .with_auto_layout(false)
+        .with_blueprint_panel(BlueprintPanel::from_state(PanelState::Hidden))
+        .with_selection_panel(SelectionPanel::from_state(PanelState::Hidden))
+        .with_time_panel(time_panel);
+
+    let application = rec.store_info().map(|info| info.application_id().clone());
+    let application =
+        application.ok_or_else(|| failed("the layout")(rerun::RecordingStreamError::NotAProxyEndpoint))?;
+    let (catcher, caught) = RecordingStreamBuilder::new(application).memory().map_err(failed("the layout"))?;
+    let activation = BlueprintActivation::default();
+    blueprint.send(&catcher, activation).map_err(failed("the layout"))?;
+    let mut messages: Vec<LogMsg> = caught.take().into_iter().filter(is_blueprint).collect();
+    let Some(store_id) = messages.first().map(|message| message.store_id().clone()) else { return Ok(()) };
+
+    let (extra, extra_caught) =
+        RecordingStreamBuilder::from_store_id(&store_id).memory().map_err(failed("the layout"))?;
+    extra.set_time_sequence("blueprint", 0);
+    for (path, value) in &properties {
+        extra.log(path.as_str(), value.as_ref()).map_err(failed("the layout"))?;
+    }
+    messages.extend(extra_caught.take().into_iter().filter(|message| matches!(message, LogMsg::ArrowMsg(..))));
+    let BlueprintActivation { make_active, make_default } = activation;
+    rec.send_blueprint(messages, BlueprintActivationCommand { blueprint_id: store_id, make_active, make_default });
+    Ok(())
+}
+
+/// Messages of the layout itself, without its activation, which must come last.
+fn is_blueprint(message: &LogMsg) -> bool {
+    match message {
+        LogMsg::BlueprintActivationCommand(_) => false,
+        other => other.store_id().is_blueprint(),
+    }
+}
+
+fn layout(scene: &Scene, properties: &mut Vec<Property>) -> ContainerLike {
+    let mut right: Vec<(ContainerLike, f32)> = Vec::new();
+    if let Some(cameras) = cameras(scene) {
+        right.push((cameras, 1.3 * scene.cameras.len().min(CAMERAS_STACKED_MAX) as f32));
+    }
+    if scene.depth {
+        right.push((one_or_tabs(scene.cameras.iter().map(|camera| depth_view(camera)).collect()), 1.0));
+    }
+    right.push((plot("Nearest obstacle, m", NEAREST, properties), 0.9));
+    right.push((plot("Latency, ms", LATENCY, properties), 0.9));
+    right.push((plot("Waiting in queues", QUEUES, properties), 0.6));
+
+    let space = Spatial3DView::new("Space").with_origin(VEHICLE);
+    let log = TextLogView::new("Log").with_origin(LOG);
+    let left = match has_space(scene) {
+        true => Vertical::new([space_view(space, properties), log.into()]).with_row_shares([4.0, 1.0]).into(),
+        false => ContainerLike::from(log),
+    };
+    let (views, shares): (Vec<ContainerLike>, Vec<f32>) = right.into_iter().unzip();
+    let right = Vertical::new(views).with_row_shares(shares).into();
+    Horizontal::new([left, right]).with_column_shares([if has_space(scene) { 3.0 } else { 1.0 }, 2.0]).into()
+}
+
+/// Whether anything can have a place in space.
+fn has_space(scene: &Scene) -> bool {
+    scene.lidar || scene.rig.cameras.values().any(|mount| mount.optical_from_vehicle.is_some())
+}
+
+fn space_view(view: Spatial3DView, properties: &mut Vec<Property>) -> ContainerLike {
+    let container = ContainerLike::from(view);
+    if let Some(path) = view_path(&container) {
+        let eye = EyeControls3D::new()
+            .with_position(EYE_POSITION_M)
+            .with_look_target(EYE_TARGET_M)
+            .with_eye_up([0.0, 0.0, 1.0]);
+        properties.push((format!("{path}/EyeControls3D"), Box::new(eye)));
+        let grid =
+            LineGrid3D::new().with_spacing(10.0).with_color(rerun::Color::from_unmultiplied_rgba(255, 255, 255, 24));
+        properties.push((format!("{path}/LineGrid3D"), Box::new(grid)));
+    }
+    container
+}
+
+/// The cameras' views: one, a stack, or a grid.
+fn cameras(scene: &Scene) -> Option<ContainerLike> {
+    let mut views: Vec<ContainerLike> = scene
+        .cameras
+        .iter()
+        .map(|camera| {
+            let origin = camera_path(camera);
+            let contents = [format!("{origin}/**")];
+            Spatial2DView::new(camera.as_str()).with_origin(origin).with_contents(contents).into()
+        })
+        .collect();
+    match views.len() {
+        0 | 1 => views.pop(),
+        2..=CAMERAS_STACKED_MAX => Some(Vertical::new(views).into()),
+        _ => Some(Grid::new(views).with_grid_columns(2).into()),
+    }
+}
+
+fn depth_view(camera: &str) -> ContainerLike {
+    Spatial2DView::new(format!("Depth {camera}")).with_origin(depth_path(camera)).into()
+}
+
+fn one_or_tabs(mut views: Vec<ContainerLike>) -> ContainerLike {
+    match (views.len(), views.pop()) {
+        (1, Some(only)) => only,
+        (_, last) => {
+            views.extend(last);
+            Tabs::new(views).into()
+        }
+    }
+}
+
+/// A plot whose time axis moves with those of the other plots.
+fn plot(name: &str, origin: &str, properties: &mut Vec<Property>) -> ContainerLike {
+    let container = ContainerLike::from(TimeSeriesView::new(name).with_origin(origin));
+    if let Some(path) = view_path(&container) {
+        properties.push((format!("{path}/PlotLegend"), Box::new(PlotLegend::new().with_visible(true))));
+        properties.push((format!("{path}/TimeAxis"), Box::new(TimeAxis::new().with_link(LinkAxis::LinkToGlobal))));
+    }
+    container
+}
+
+fn view_path(container: &ContainerLike) -> Option<String> {
+    match container {
+        ContainerLike::View(view) => Some(View::blueprint_path(view).to_string()),
+        _ => None,
+    }
+}

@@ -1,0 +1,120 @@
+//! What the viewer is shown: one message per camera frame, sweep, set of figures or log line. Large parts are shared
+//! (`Arc`), so that a message can stand in two queues, one before a file and one before a live viewer.
+
+use std::sync::Arc;
+
+use ocellus_percept::cloud::Cloud;
+use ocellus_percept::depth::DepthMap;
+use ocellus_percept::image::Image;
+use ocellus_percept::report::FrameReport;
+use ocellus_percept::time::Timestamp;
+
+/// One thing to show.
+#[derive(Debug, Clone)]
+pub enum ViewMsg {
+    /// A camera frame, or a report without a picture (a LiDAR alone, a tick, an unreadable frame).
+    Frame(FrameView),
+    /// A LiDAR sweep.
+    Sweep(SweepView),
+    /// Latencies and queue depths.
+    Metrics(MetricsView),
+    /// A line for the log panel.
+    Log(LogView),
+}
+
+/// A report with what it was made from.
+#[derive(Debug, Clone)]
+pub struct FrameView {
+    /// What perception says; names the camera, the time and the sequence number.
+    pub report: Arc<FrameReport>,
+    /// The picture, where there is one and it could be read.
+    pub picture: Option<Picture>,
+    /// Columns and rows of the source picture; `None` where unknown.
+    pub size_px: Option<[u32; 2]>,
+    /// The depth network's output for this picture.
+    pub depth: Option<Arc<DepthMap>>,
+}
+
+/// A picture as the recording has it, or as pixels.
+#[derive(Debug, Clone)]
+pub enum Picture {
+    /// The bytes of a JPEG or PNG file, shown as they are.
+    Encoded(Arc<[u8]>),
+    /// Pixels; RGB, BGR and gray are compressed to JPEG before they are shown.
+    Raw(Arc<Image>),
+}
+
+/// One sweep of one LiDAR.
+#[derive(Debug, Clone)]
+pub struct SweepView {
+    /// The LiDAR's name in the rig.
+    pub lidar: String,
+    /// Sensor time of the sweep.
+    pub t: Timestamp,
+    /// Its sequence number.
+    pub seq: u64,
+    /// Points in the LiDAR's own frame, metres.
+    pub cloud: Arc<Cloud>,
+}
+
+/// Figures at one moment, plotted over sensor time.
+#[derive(Debug, Clone, Default)]
+pub struct MetricsView {
+    /// Sensor time of the frame that the figures are about.
+    pub t: Timestamp,
+    /// Its sequence number.
+    pub seq: u64,
+    /// Milliseconds by stage; `total` (see [`TOTAL`]) is drawn thicker.
+    pub latency_ms: Vec<(String, f64)>,
+    /// Waiting messages by queue.
+    pub queue_depth: Vec<(String, f64)>,
+}
+
+/// The name under which [`MetricsView::latency_ms`] holds the whole age of an output.
+pub const TOTAL: &str = "total";
+
+/// How much a log line matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogLevel {
+    /// Good to know.
+    Info,
+    /// Something was lost or is not as asked for.
+    Warn,
+    /// Something failed.
+    Error,
+}
+
+/// One line for the log panel.
+#[derive(Debug, Clone)]
+pub struct LogView {
+    /// Sensor time; `None` stands before the first frame.
+    pub t: Option<Timestamp>,
+    /// How much it matters.
+    pub level: LogLevel,
+    /// The line.
+    pub text: String,
+}
+
+/// What a message weighs besides its large parts, bytes: text, boxes, the frame around each chunk.
+const SMALL_PARTS_BYTES: usize = 4096;
+/// What a point weighs in the viewer: 12 bytes of position, 4 of colour.
+const POINT_BYTES: usize = 16;
+
+impl ViewMsg {
+    /// About how many bytes the message adds to what is on its way to a viewer that shows at most `points_max` points.
+    pub(super) fn bytes(&self, points_max: usize) -> u64 {
+        let large = match self {
+            Self::Frame(frame) => {
+                let picture = match &frame.picture {
+                    Some(Picture::Encoded(bytes)) => bytes.len(),
+                    Some(Picture::Raw(image)) => image.data().len(),
+                    None => 0,
+                };
+                picture + frame.depth.as_ref().map_or(0, |depth| depth.values.len() * 4)
+            }
+            Self::Sweep(sweep) => sweep.cloud.len().min(points_max) * POINT_BYTES,
+            Self::Metrics(_) | Self::Log(_) => 0,
+        };
+        (large + SMALL_PARTS_BYTES) as u64
+    }
+}

@@ -1,0 +1,121 @@
+//! Obstacles on the pictures and in space: boxes, points, arrows, each with its label.
+
+use ocellus_percept::report::{FrameReport, Object, Risk};
+use rerun::archetypes::{Arrows3D, Boxes2D, Points3D};
+use rerun::{Color, Radius, RecordingStream};
+
+use super::ViewerError;
+use super::colour::class_colour;
+use super::scene::{OBJECTS, VELOCITIES, boxes_path};
+
+/// Line width of a box, points of the screen.
+const BOX_LINE: f32 = 1.5;
+/// The same where the obstacle is a risk.
+const BOX_LINE_RISK: f32 = 3.0;
+/// Radius of an obstacle in space, points of the screen.
+const OBJECT_RADIUS: f32 = 6.0;
+/// Line width of a velocity, points of the screen.
+const ARROW_RADIUS: f32 = 1.5;
+/// Speeds below this are drawn without an arrow, m/s: noise of a standing obstacle.
+const SPEED_SHOWN_MPS: f64 = 0.3;
+
+/// Logs the boxes of a camera's frame onto its picture.
+pub(super) fn log_boxes(rec: &RecordingStream, camera: &str, objects: &[Object]) -> Result<(), ViewerError> {
+    let path = boxes_path(camera);
+    let shown: Vec<&Object> = objects.iter().filter(|o| o.box_px.is_some_and(is_finite)).collect();
+    let boxes = shown.iter().filter_map(|o| o.box_px);
+    let archetype =
+        Boxes2D::from_mins_and_sizes(boxes.clone().map(|b| [b.x0, b.y0]), boxes.map(|b| [b.width(), b.height()]))
+            .with_colors(shown.iter().map(|o| object_colour(o)))
+            .with_radii(shown.iter().map(|o| Radius::new_ui_points(if is_risk(o) { BOX_LINE_RISK } else { BOX_LINE })))
+            .with_labels(shown.iter().map(|o| label(o)))
+            .with_show_labels(true)
+            .with_draw_order(10.0);
+    rec.log(path.as_str(), &archetype).map_err(ViewerError::rerun(&path))
+}
+
+fn is_finite(b: ocellus_percept::detection::BoxPx) -> bool {
+    [b.x0, b.y0, b.x1, b.y1].iter().all(|v| v.is_finite())
+}
+
+/// Logs the obstacles of a report in space; an empty report clears them.
+pub(super) fn log_in_space(rec: &RecordingStream, report: &FrameReport) -> Result<(), ViewerError> {
+    let objects = report.objects.as_deref().unwrap_or_default();
+    let placed: Vec<(&Object, [f32; 3])> = objects
+        .iter()
+        .filter_map(|o| Some((o, point(o.position_m.filter(|p| p.iter().all(|v| v.is_finite()))?))))
+        .collect();
+    let points = Points3D::new(placed.iter().map(|(_, at)| *at))
+        .with_colors(placed.iter().map(|(o, _)| object_colour(o)))
+        .with_radii([Radius::new_ui_points(OBJECT_RADIUS)])
+        .with_labels(placed.iter().map(|(o, _)| label(o)))
+        .with_show_labels(true);
+    rec.log(OBJECTS, &points).map_err(ViewerError::rerun(OBJECTS))?;
+
+    let moving: Vec<(&Object, [f32; 3], [f64; 3])> =
+        placed.iter().filter_map(|(o, at)| Some((*o, *at, shown_velocity(o)?))).collect();
+    let arrows = Arrows3D::from_vectors(moving.iter().map(|(_, _, v)| point(*v)))
+        .with_origins(moving.iter().map(|(_, at, _)| *at))
+        .with_colors(moving.iter().map(|(o, ..)| object_colour(o)))
+        .with_radii([Radius::new_ui_points(ARROW_RADIUS)]);
+    rec.log(VELOCITIES, &arrows).map_err(ViewerError::rerun(VELOCITIES))
+}
+
+/// The way an obstacle moves within one second: over ground where that is known, else relative to the vehicle.
+fn shown_velocity(object: &Object) -> Option<[f64; 3]> {
+    let velocity = object.velocity_ground_mps.or(object.velocity_rel_mps)?;
+    let speed = velocity.iter().map(|v| v * v).sum::<f64>().sqrt();
+    (speed.is_finite() && speed >= SPEED_SHOWN_MPS).then_some(velocity)
+}
+
+fn point(xyz: [f64; 3]) -> [f32; 3] {
+    xyz.map(|v| v as f32)
+}
+
+fn is_risk(object: &Object) -> bool {
+    matches!(object.risk, Some(Risk::Warn | Risk::Critical))
+}
+
+/// The class's colour, unless the obstacle is a risk.
+fn object_colour(object: &Object) -> Color {
+    match object.risk {
+        Some(Risk::Critical) => Color::from_rgb(255, 45, 45),
+        Some(Risk::Warn) => Color::from_rgb(255, 160, 0),
+        _ => class_colour(&object.class),
+    }
+}
+
+/// `car #7 14.2 m`, and the time to collision where the obstacle is a risk.
+fn label(object: &Object) -> String {
+    let mut text = format!("{} #{}", object.class, object.track);
+    if let Some(distance_m) = object.distance_m.filter(|d| d.is_finite()) {
+        text.push_str(&format!(" {distance_m:.1} m"));
+    }
+    if let Some(ttc_s) = object.ttc_s.filter(|t| is_risk(object) && t.is_finite()) {
+        text.push_str(&format!(", {ttc_s:.1} s"));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::objects::samples::{bare_object, full_object};
+
+    #[test]
+    fn labels_say_what_is_known() {
+        assert_eq!(label(&bare_object(3)), "car #3");
+        assert_eq!(label(&full_object(7)), "car #7 14.2 m, 2.9 s");
+        assert_eq!(label(&Object { risk: None, ..full_object(7) }), "car #7 14.2 m");
+    }
+
+    #[test]
+    fn velocity_over_ground_is_preferred_and_noise_is_not_drawn() {
+        assert_eq!(shown_velocity(&full_object(1)), Some([3.2, 0.0, 0.0]));
+        assert_eq!(shown_velocity(&bare_object(1)), None);
+        let still = Object { velocity_rel_mps: Some([0.1, 0.1, 0.0]), ..bare_object(1) };
+        assert_eq!(shown_velocity(&still), None);
+        let odd = Object { velocity_rel_mps: Some([f64::NAN, 0.0, 0.0]), ..bare_object(1) };
+        assert_eq!(shown_velocity(&odd), None);
+    }
+}
