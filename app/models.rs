@@ -10,6 +10,9 @@ use std::str::FromStr;
 use anyhow::{Context, Result, anyhow};
 use ocellus_infer::digest::check_digest;
 use ocellus_infer::{InferError, Library, Network, Provider, ProviderReport, Runtime, SessionOptions, library};
+use ocellus_percept::detection::Detection;
+use ocellus_percept::image::ImageView;
+use ocellus_percept::tensor::{Decoder, Preprocessor, extra_inputs};
 use ocellus_percept::model::{HeadFamily, IoInfo, ModelManifest, ModelSpec, recognise};
 use serde_json::{Value, json};
 
@@ -47,6 +50,8 @@ pub struct Model {
     pub licence: Option<String>,
     /// The network, ready to run.
     pub network: Network,
+    /// The ONNX Runtime that runs it.
+    pub library: Library,
 }
 
 /// Finds ONNX Runtime, fetching it on first need (said on standard error), and starts it.
@@ -74,8 +79,8 @@ pub fn load(runtime: &Runtime, request: &ModelRequest) -> Result<Model> {
     let parsed = text.map_err(exit::usage)?.as_ref().map(manifest_of).transpose();
     let at = || manifest.as_ref().map_or_else(String::new, |path| path.display().to_string());
     let parsed = parsed.with_context(at).map_err(exit::usage)?;
-    if let Some(expected) = parsed.as_ref().and_then(|m| m.sha256.as_ref()) {
-        check_digest(&file, expected).map_err(exit::unmet)?;
+    if let Some(manifest) = &parsed {
+        check_digest(&file, &manifest.sha256).map_err(exit::unmet)?;
     }
     let mut network = Network::load(runtime, &file, &session_options(request)?).map_err(|error| match error {
         InferError::RequiredProvider { .. } => exit::unmet(error),
@@ -84,14 +89,18 @@ pub fn load(runtime: &Runtime, request: &ModelRequest) -> Result<Model> {
     })?;
     let spec = specification(&file, &network, parsed.as_ref())?;
     shape_inputs(&mut network, &spec)?;
-    Ok(Model { file, spec, manifest, licence: parsed.and_then(|m| m.licence), network })
+    for extra in extra_inputs(&spec, network.inputs()).map_err(exit::usage)? {
+        network.set_input_shape(&extra.name, &extra.shape)?;
+        network.input_i64_mut(&extra.name)?.copy_from_slice(&extra.data);
+    }
+    Ok(Model { file, spec, manifest, licence: parsed.map(|m| m.licence), network, library: runtime.library().clone() })
 }
 
 fn specification(file: &Path, network: &Network, manifest: Option<&ModelManifest>) -> Result<ModelSpec> {
     let stem = file.file_stem().map_or_else(|| "model".to_owned(), |s| s.to_string_lossy().into_owned());
     let (inputs, outputs) = (network.inputs(), network.outputs());
     match manifest {
-        Some(manifest) => manifest.to_spec(inputs, outputs).with_context(|| format!("{stem}: model.toml")),
+        Some(manifest) => manifest.to_spec(inputs, outputs, network.metadata()).with_context(|| format!("{stem}: model.toml")),
         None => recognise(&stem, inputs, outputs, network.metadata()).with_context(|| file.display().to_string()),
     }
     .map_err(exit::usage)
@@ -254,4 +263,36 @@ pub fn providers_text(report: &ProviderReport) -> String {
         let _ = writeln!(text, "  WARNING    provider {} does not run: {}", failure.provider.name(), failure.reason);
     }
     text
+}
+
+/// A detector on single pictures, all in the calling thread.
+pub struct PictureDetector {
+    model: Model,
+    preprocessor: Preprocessor,
+    decoder: Decoder,
+}
+
+impl PictureDetector {
+    /// Takes a loaded detector. Errors: a head that gives no detections, inputs that nothing explains.
+    pub fn new(model: Model) -> Result<Self> {
+        let preprocessor = Preprocessor::new(&model.spec.input)?;
+        let decoder = Decoder::new(&model.spec, model.network.outputs())?;
+        Ok(Self { model, preprocessor, decoder })
+    }
+
+    /// Names of its classes.
+    pub fn classes(&self) -> &[String] {
+        &self.model.spec.classes
+    }
+
+    /// Replaces `found` with the detections of one picture, in its pixels.
+    pub fn detect(&mut self, image: ImageView<'_>, found: &mut Vec<Detection>) -> Result<()> {
+        let Model { network, spec, .. } = &mut self.model;
+        let geometry = self.preprocessor.run(image, network.input_mut(&spec.input.name)?)?;
+        let report = network.run(|outputs| self.decoder.decode(outputs, &geometry, &spec.thresholds, found))??;
+        if report.non_finite > 0 {
+            eprintln!("not finite: {} output values of {}", report.non_finite, spec.name);
+        }
+        Ok(())
+    }
 }

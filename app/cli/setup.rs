@@ -15,7 +15,7 @@ pub struct Setup {}
 impl Setup {
     pub(super) fn run(self) -> Result<Outcome> {
         let library = models::fetch_library()?;
-        println!("ONNX Runtime {} is at {}", library.version, library.path.display());
+        println!("ONNX Runtime {} is at {}", library.version(), library.path().display());
         Ok(Outcome::Done)
     }
 }

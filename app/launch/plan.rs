@@ -3,9 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow};
+use ocellus_percept::model::Thresholds;
 
 use super::file::{LaunchFile, ModelTable, SpeedValue};
 use crate::exit;
+use crate::models::ModelRequest;
 
 /// Threads of our own for decoding and preprocessing, unless told otherwise: fits a two-core laptop.
 const THREADS_DEFAULT: usize = 2;
@@ -60,6 +62,8 @@ pub enum ViewerPlan {
 /// What is run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
+    /// The launch file that stands behind the plan, overrides and defaults included, as TOML.
+    pub written: String,
     /// The recorded drive.
     pub drive: PathBuf,
     /// A calibration file that replaces the drive's own.
@@ -88,6 +92,25 @@ pub struct Plan {
     pub viewer: ViewerPlan,
 }
 
+impl ModelPlan {
+    /// What of the model is asked for.
+    pub fn request(&self) -> ModelRequest {
+        ModelRequest {
+            path: self.path.clone(),
+            providers: self.providers.clone(),
+            require: self.require.clone(),
+            intra_threads: self.intra_threads,
+        }
+    }
+
+    /// Puts what the plan says in place of the model's own thresholds.
+    pub fn apply_thresholds(&self, thresholds: &mut Thresholds) {
+        thresholds.score = self.score.unwrap_or(thresholds.score);
+        thresholds.nms_iou = self.nms.unwrap_or(thresholds.nms_iou);
+        thresholds.max_detections = self.max.unwrap_or(thresholds.max_detections);
+    }
+}
+
 impl Plan {
     /// Validates a launch file. Errors carry exit code 2.
     pub fn from_file(file: &LaunchFile) -> Result<Self> {
@@ -108,6 +131,7 @@ impl Plan {
         }
         let models = file.model.iter().enumerate().map(|(i, m)| model(i, m)).collect::<Result<_>>()?;
         Ok(Self {
+            written: toml::to_string(file)?,
             drive,
             calib: file.source.calib.clone(),
             sensors: file.source.sensors.clone(),

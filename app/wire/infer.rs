@@ -2,12 +2,13 @@
 //!
 //! Outputs are decoded here, where ONNX Runtime holds them: to copy them to another thread would cost more.
 
+use anyhow::{Context, Result, anyhow};
 use ocellus_flow::latency::Series;
 use ocellus_flow::queue::{Receiver, Sender};
 use ocellus_infer::Network;
-use ocellus_percept::model::Thresholds;
-use ocellus_percept::tensor::{Decoder, DepthDecoder, ExtraInput, Letterbox};
-use anyhow::{Result, anyhow};
+use ocellus_percept::model::{DepthKind, HeadFamily, ModelSpec, Thresholds};
+use ocellus_percept::tensor::depth::{depth_from_output, empty_depth};
+use ocellus_percept::tensor::{Decoder, Letterbox, TensorView};
 
 use super::frame::{Answer, Content, Item, Message, ModelInput, Part};
 use super::notes::Notes;
@@ -50,7 +51,7 @@ pub enum Reader {
         thresholds: Thresholds,
     },
     /// A depth network.
-    Depth(DepthDecoder),
+    Depth(DepthKind),
 }
 
 /// One inferring thread.
@@ -63,15 +64,30 @@ pub struct Infer {
     pub input: String,
     /// How its outputs are read.
     pub reader: Reader,
-    /// Time of the network alone.
-    pub inferring: Series,
-    /// Time of decoding its outputs, NMS included.
-    pub decoding: Series,
+    /// Where its time goes.
+    pub times: Times,
     /// Where what went wrong is said.
     pub notes: Notes,
 }
 
+/// Where a network's time goes.
+pub struct Times {
+    /// The network alone.
+    pub inferring: Series,
+    /// Decoding its outputs, NMS included.
+    pub decoding: Series,
+}
+
 impl Infer {
+    /// A thread for the `model`-th network. Errors: outputs that do not fit its head, inputs that nothing explains.
+    pub fn new(model: usize, spec: &ModelSpec, network: Network, times: Times, notes: Notes) -> Result<Self> {
+        let reader = match spec.head {
+            HeadFamily::Depth => Reader::Depth(spec.depth.context("a depth network must say whether it is metric")?),
+            _ => Reader::Detector { decoder: Decoder::new(spec, network.outputs())?, thresholds: spec.thresholds },
+        };
+        Ok(Self { model, network, input: spec.input.name.clone(), reader, times, notes })
+    }
+
     /// Runs until its queue ends. An error of the network ends the run.
     pub fn run(mut self, jobs: &Receiver<Job>, perceive: &Sender<Message>) -> Result<()> {
         while let Some(job) = jobs.recv() {
@@ -91,9 +107,8 @@ impl Infer {
             return Err(anyhow!("{}: input of {got} elements, expected {expected}", self.network.name()));
         }
         tensor.copy_from_slice(&input.tensor);
-        self.feed_extra_inputs(&input.geometry)?;
         let started = std::time::Instant::now();
-        let Self { network, reader, inferring, decoding, .. } = self;
+        let Self { network, reader, times: Times { inferring, decoding }, .. } = self;
         let (answer, non_finite) = network.run(|outputs| {
             inferring.record(started.elapsed());
             decoding.time(|| reader.read(outputs, &input.geometry))
@@ -102,5 +117,24 @@ impl Infer {
             self.notes.say("not finite", format!("{}: {non_finite} output values", self.network.name()));
         }
         Ok(answer)
+    }
+}
+
+impl Reader {
+    /// The answer, and how many output values were not finite.
+    fn read(&mut self, outputs: &[TensorView<'_>], geometry: &Letterbox) -> Result<(Answer, usize)> {
+        match self {
+            Self::Detector { decoder, thresholds } => {
+                let mut found = Vec::new();
+                let report = decoder.decode(outputs, geometry, thresholds, &mut found)?;
+                Ok((Answer::Detections(found), report.non_finite))
+            }
+            Self::Depth(kind) => {
+                let output = outputs.first().context("the depth network gave no output")?;
+                let mut map = empty_depth(*kind);
+                let report = depth_from_output(output, geometry, &mut map)?;
+                Ok((Answer::Depth(map), report.non_finite))
+            }
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! The one ordered thread: joins the parts of a frame, fuses, tracks, reports, and ends the frame's ticket.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Result;
 use ocellus_flow::latency::Series;
@@ -23,6 +23,7 @@ use super::notes::Notes;
 use super::obstacles::ObstacleFinder;
 use super::outputs::{Outputs, Perceived};
 use super::source::RunSensor;
+use super::summary::Seen;
 
 /// What the perceiving thread is built from.
 pub struct PerceiveParts {
@@ -46,6 +47,8 @@ pub struct PerceiveParts {
     pub outputs: Outputs,
     /// Where what went wrong is said.
     pub notes: Notes,
+    /// What was seen, for the summary.
+    pub seen: Arc<Mutex<Seen>>,
     /// Time of fusing.
     pub fusing: Series,
     /// Time of tracking.
@@ -84,6 +87,7 @@ struct Pending {
     answers: Vec<(usize, Answer)>,
 }
 
+#[derive(Clone)]
 struct CurrentSweep {
     cloud: Arc<Cloud>,
     t: Timestamp,
@@ -130,7 +134,10 @@ impl Perceive {
     pub fn run(mut self, input: &Receiver<Message>) -> Result<()> {
         while let Some(message) = input.recv() {
             match message {
-                Message::Item(item) => self.pending.entry(item.index).or_default().item = Some(item),
+                Message::Item(item) => {
+                    let index = item.index;
+                    self.pending.entry(index).or_default().item = Some(item);
+                }
                 Message::Part(Part { index, model, answer }) => {
                     self.pending.entry(index).or_default().answers.push((model, answer));
                 }
@@ -180,14 +187,15 @@ impl Perceive {
         let mut open = true;
         if trigger == Trigger::Camera || self.parts.lidar_only {
             let report = self.report(&origin, trigger, SensorState::Blind, None);
-            open = self.parts.outputs.send(Perceived { report: Arc::new(report), ..Perceived::default_at(origin.t) });
+            open = self.send(Perceived::bare(report));
         }
         origin.ticket.lost("unreadable");
         open
     }
 
     fn sweep(&mut self, origin: Origin, cloud: Arc<Cloud>) -> bool {
-        let mut open = self.parts.outputs.send_sweep(&self.parts.sensors[origin.sensor].name, origin.t, origin.seq, &cloud);
+        self.parts.outputs.show_sweep(&self.parts.sensors[origin.sensor].name, origin.t, origin.seq, &cloud);
+        let mut open = true;
         if self.parts.lidar_only {
             open &= self.lidar_report(&origin, &cloud);
         }
@@ -213,7 +221,7 @@ impl Perceive {
         let rows = found.iter().zip(&self.tracked);
         let objects = rows.filter_map(|(obstacle, tracked)| obstacle.object(tracked)).collect();
         let report = self.report(origin, Trigger::Lidar, SensorState::Fresh, Some(objects));
-        self.parts.outputs.send(Perceived { report: Arc::new(report), ..Perceived::default_at(origin.t) })
+        self.send(Perceived::bare(report))
     }
 
     fn frame(&mut self, origin: Origin, frame: &Frame, answers: Vec<(usize, Answer)>) -> bool {
@@ -238,7 +246,7 @@ impl Perceive {
             depth,
             age: origin.received_at.elapsed(),
         };
-        let open = self.parts.outputs.send(perceived);
+        let open = self.send(perceived);
         origin.ticket.processed();
         open
     }
@@ -296,7 +304,7 @@ impl Perceive {
         };
         let optical_from_vehicle = moment.mount.and_then(|m| m.optical_from_vehicle);
         let newest = self.newest_sweep(origin);
-        let sweep = newest.and_then(|s| self.place_sweep(origin, s, moment, optical_from_vehicle));
+        let sweep = newest.as_ref().and_then(|s| self.place_sweep(origin, s, moment, optical_from_vehicle));
         let context =
             FrameContext { camera, optical_from_vehicle, sweep, depth, camera_height_m: self.parts.camera_height_m };
         let view = &mut self.views[origin.sensor];
@@ -319,10 +327,10 @@ impl Perceive {
     }
 
     /// The newest sweep that is not too old, of whichever LiDAR.
-    fn newest_sweep(&self, origin: &Origin) -> Option<&CurrentSweep> {
+    fn newest_sweep(&self, origin: &Origin) -> Option<CurrentSweep> {
         let age = |sweep: &CurrentSweep| origin.t.seconds_since(sweep.t);
         let young = |sweep: &&CurrentSweep| age(sweep) <= self.parts.sweep_age_s_max && age(sweep) >= -self.parts.wait_s;
-        let newest = self.sweeps.iter().flatten().filter(young).max_by_key(|s| s.t);
+        let newest = self.sweeps.iter().flatten().filter(young).max_by_key(|s| s.t).cloned();
         let has_lidar = self.parts.sensors.iter().any(|s| s.kind == SensorKind::Lidar);
         if newest.is_none() && has_lidar {
             let name = &self.parts.sensors[origin.sensor].name;
@@ -388,7 +396,7 @@ impl Perceive {
         Some(Object {
             track: tracked.track?,
             class: self.parts.classes.name(detection.class).to_owned(),
-            score: Some(f64::from(detection.score)),
+            score: Some(detection.score),
             box_px: Some(detection.bbox),
             distance_m: measured.map(|m| m.distance.range_m),
             distance_source: measured.map(|m| m.distance.source),
@@ -401,6 +409,11 @@ impl Perceive {
             risk: None,
             why: None,
         })
+    }
+
+    fn send(&self, perceived: Perceived) -> bool {
+        self.parts.seen.lock().unwrap_or_else(PoisonError::into_inner).add(&perceived.report);
+        self.parts.outputs.send(perceived)
     }
 
     fn report(&self, origin: &Origin, trigger: Trigger, state: SensorState, objects: Option<Vec<Object>>) -> FrameReport {

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use ocellus_flow::clock::Pacer;
+use ocellus_flow::clock::{Pace, Pacer};
 use ocellus_flow::latency::Series;
 use ocellus_flow::ledger::SensorBook;
 use ocellus_flow::queue::Sender;

@@ -49,6 +49,19 @@ pub enum DistanceSource {
     SizePrior,
 }
 
+impl DistanceSource {
+    /// The name that stands in `objects.jsonl`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Lidar => "lidar",
+            Self::DepthScaled => "depth_scaled",
+            Self::DepthMetric => "depth_metric",
+            Self::GroundPlane => "ground_plane",
+            Self::SizePrior => "size_prior",
+        }
+    }
+}
+
 /// How urgent an obstacle is. Advice, never a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -1,0 +1,329 @@
+//! The only place that knows every crate: builds sensors, networks, stages, queues and sinks from a plan, runs them, and
+//! writes what the run came to.
+
+mod classes;
+mod frame;
+mod infer;
+mod notes;
+mod obstacles;
+mod outputs;
+mod perceive;
+mod prepare;
+mod provenance;
+mod sensors;
+mod source;
+mod summary;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use anyhow::{Context, Result, anyhow};
+use ocellus_flow::clock::{Pacer, Speed as Pace};
+use ocellus_flow::latency::{Kind, Latency, Series};
+use ocellus_flow::ledger::Ledger;
+use ocellus_flow::ordered::{OrderedIo, ordered_pool};
+use ocellus_flow::pool::{Exhausted, Pool};
+use ocellus_flow::queue::{QueueSpec, Receiver, Sender};
+use ocellus_flow::stop::StopReason;
+use ocellus_flow::threads::{Crew, CrewReport, JoinLimits, OnFailure, detach};
+use ocellus_percept::image::Image;
+use ocellus_percept::tensor::Preprocessor;
+use ocellus_sense::Drive;
+use ocellus_sinks::viewer::{Scene, Viewer, ViewerMode};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use crate::exit;
+use crate::launch::{Plan, Speed, ViewerPlan};
+use crate::models::{self, Model};
+
+use classes::Classes;
+use frame::{Item, Message};
+use infer::{Infer, Job, Times, dispatch};
+use notes::Notes;
+use outputs::{Outputs, feed_viewer, objects_in, write_objects};
+use perceive::{Perceive, PerceiveParts};
+use prepare::{InputPlan, Prepare};
+use sensors::Chosen;
+use source::Source;
+use summary::{Ended, Seen};
+
+pub use summary::Summary;
+
+/// Frames that may wait between reading and preparing: one being read while another is prepared.
+const READ_QUEUE: usize = 2;
+/// Frames that may wait before a network: one while another runs.
+const MODEL_QUEUE: usize = 2;
+/// Messages that may wait for the perceiving thread; more than all networks' queues hold.
+const PERCEIVE_QUEUE: usize = 16;
+/// Reports that may wait for the disk.
+const OBJECTS_QUEUE: usize = 64;
+/// Messages that may wait for a live viewer before the oldest are dropped: three per frame, a third of a second at 10 Hz.
+const VIEWER_QUEUE: usize = 12;
+/// A detector's candidates below the listed score still keep tracks alive (ByteTrack's second stage).
+const TRACKED_SCORE_MIN: f32 = 0.1;
+/// Lowest score listed unless told otherwise.
+const REPORT_SCORE_DEFAULT: f32 = 0.25;
+
+/// Runs a plan to its end and writes the run's files.
+pub fn run(plan: &Plan) -> Result<Summary> {
+    let notes = Notes::default();
+    let options = ocellus_sense::OpenOptions { calib: plan.calib.clone(), ..Default::default() };
+    let drive: Arc<dyn Drive> = Arc::from(ocellus_sense::open(&plan.drive, &options).map_err(exit::usage)?);
+    for note in &drive.info().notes {
+        notes.say("drive", note.clone());
+    }
+    for suspicion in Vec::<String>::new() {
+        notes.say("calibration", suspicion);
+    }
+    let latency = Latency::new();
+    let ledger = Ledger::new();
+    let chosen = sensors::choose(plan, drive.as_ref(), &ledger)?;
+    let models = load_models(plan, &notes)?;
+    sensors::check_models(plan, &chosen, &models)?;
+    let writer = objects_in(&plan.out)?;
+    let run = provenance::before(plan, drive.as_ref(), &chosen, &models)?;
+
+    let started = Instant::now();
+    let seen = Arc::new(Mutex::new(Seen::default()));
+    let pipeline = Pipeline { plan, drive, chosen, latency, notes, seen, crew: Crew::new() };
+    let report = pipeline.start(models, writer)?;
+    let Pipeline { latency, notes, seen, crew, .. } = pipeline;
+    let seen = seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let ended = Ended {
+        out: plan.out.clone(),
+        ledger: ledger.snapshot(),
+        latency: latency.snapshot(),
+        queues: crew.queue_stats(),
+        crew: report,
+        notes,
+        seen,
+        run,
+        wall_s: started.elapsed().as_secs_f64(),
+    };
+    // The files are written also when a stage failed: what was recorded until then must be readable.
+    let failures = ended.crew.failures.iter().map(|f| f.to_string()).collect::<Vec<_>>().join("; ");
+    let fatal = ended.crew.reason == StopReason::Failure;
+    let summary = ended.write()?;
+    if fatal {
+        return Err(anyhow!("{failures}; what was finished until then is in {}", plan.out.display()));
+    }
+    Ok(summary)
+}
+
+fn load_models(plan: &Plan, notes: &Notes) -> Result<Vec<Model>> {
+    if plan.models.is_empty() {
+        return Ok(Vec::new());
+    }
+    let runtime = models::start_runtime(plan.ort_lib.as_deref())?;
+    let mut loaded = Vec::new();
+    for model in &plan.models {
+        let mut loaded_model = models::load(&runtime, &model.request())?;
+        let name = loaded_model.spec.name.clone();
+        for guess in &loaded_model.spec.guesses {
+            notes.say("guess", format!("{name}: {guess}"));
+        }
+        for failure in &loaded_model.network.providers().failed {
+            notes.say("provider", format!("{name}: {} does not run: {}", failure.provider.name(), failure.reason));
+        }
+        model.apply_thresholds(&mut loaded_model.spec.thresholds);
+        loaded.push(loaded_model);
+    }
+    Ok(loaded)
+}
+
+/// A run being built.
+struct Pipeline<'a> {
+    plan: &'a Plan,
+    drive: Arc<dyn Drive>,
+    chosen: Chosen,
+    latency: Latency,
+    notes: Notes,
+    seen: Arc<Mutex<Seen>>,
+    crew: Crew,
+}
+
+impl Pipeline<'_> {
+    /// Starts all threads, last stage first, and waits for their end.
+    fn start(&self, models: Vec<Model>, writer: ocellus_sinks::objects::ObjectsWriter) -> Result<CrewReport> {
+        let crew = &self.crew;
+        let report_score = self.plan.models.iter().filter_map(|m| m.score).fold(None, min).unwrap_or(REPORT_SCORE_DEFAULT);
+        let has_depth = models.iter().any(Model::is_depth);
+        let classes = Classes::new(models.iter().map(|m| m.spec.classes.as_slice()));
+        let outputs = self.sinks(writer, has_depth)?;
+
+        let (to_perceive, perceive_input) = self.queue::<Message>(QueueSpec::block("perceive", PERCEIVE_QUEUE));
+        let perceive = Perceive::new(PerceiveParts {
+            drive: Arc::clone(&self.drive),
+            sensors: self.chosen.sensors.clone(),
+            lidar_only: models.is_empty(),
+            classes,
+            sweep_age_s_max: self.plan.sweep_age_s_max,
+            wait_s: self.plan.fusion_wait_s,
+            camera_height_m: self.plan.camera_height_m,
+            report_score,
+            outputs,
+            notes: self.notes.clone(),
+            seen: Arc::clone(&self.seen),
+            fusing: self.stage("fuse"),
+            tracking: self.stage("track"),
+            end_to_end: self.latency.series(Kind::EndToEnd, "read_to_report"),
+        });
+        crew.spawn("perceive", move || perceive.run(&perceive_input))?;
+
+        let pools: Vec<Pool<Vec<f32>>> = models.iter().map(|m| self.tensors(m)).collect();
+        let workers = (0..self.plan.threads).map(|_| self.worker(&models, &pools)).collect::<Result<Vec<_>>>()?;
+        let model_queues = self.networks(models, report_score, &to_perceive)?;
+        let (to_dispatch, dispatch_input) = self.queue::<Item>(QueueSpec::block("dispatch", 1));
+        crew.spawn("dispatch", move || -> Result<()> {
+            dispatch(&dispatch_input, &model_queues, &to_perceive);
+            Ok(())
+        })?;
+
+        let (to_prepare, input) = self.queue::<Item>(QueueSpec::block("prepare", READ_QUEUE));
+        let refused = Box::new(|item: Item, _| item.origin.ticket.dropped("stopped"));
+        ordered_pool(crew, "prepare", workers, OrderedIo { input, output: to_dispatch, refused })?;
+
+        let source = self.source();
+        crew.spawn("read", move || -> Result<()> {
+            source.run(&to_prepare);
+            Ok(())
+        })?;
+        self.listen()?;
+        Ok(crew.join(JoinLimits::default()))
+    }
+
+    fn stage(&self, name: &str) -> Series {
+        self.latency.series(Kind::Stage, name)
+    }
+
+    fn queue<T: Send + 'static>(&self, spec: QueueSpec) -> (Sender<T>, Receiver<T>) {
+        let name = spec.name.clone();
+        let (sender, mut receiver) = self.crew.channel(spec);
+        receiver.record_waits(self.latency.series(Kind::Queue, &name));
+        (sender, receiver)
+    }
+
+    fn source(&self) -> Source {
+        Source {
+            drive: Arc::clone(&self.drive),
+            order: self.chosen.order.clone(),
+            sensors: self.chosen.sensors.clone(),
+            pacer: Pacer::new(match self.plan.speed {
+                Speed::Max => Pace::Max,
+                Speed::Factor(factor) => Pace::Times(factor),
+            }),
+            stop: self.crew.stop().clone(),
+            reading: self.stage("read"),
+            notes: self.notes.clone(),
+        }
+    }
+
+    /// As many tensors as frames can be between a worker and the network: in the workers' hands, in the window that
+    /// restores their order (two per worker), in the two queues, and in the dispatcher's and the network's hands.
+    fn tensors(&self, model: &Model) -> Pool<Vec<f32>> {
+        let capacity = 3 * self.plan.threads + 1 + MODEL_QUEUE + 2;
+        let length = 3 * model.spec.input.width * model.spec.input.height;
+        let pool = Pool::new("tensors", capacity, Exhausted::Wait, || vec![0.0; length]);
+        self.crew.stop().register(pool.handle());
+        pool
+    }
+
+    fn worker(&self, models: &[Model], pools: &[Pool<Vec<f32>>]) -> Result<Prepare> {
+        let mut inputs = Vec::with_capacity(models.len());
+        for ((model, plan), pool) in models.iter().zip(&self.plan.models).zip(pools) {
+            inputs.push(InputPlan {
+                preprocessor: Preprocessor::new(&model.spec.input).context(model.spec.name.clone()).map_err(exit::usage)?,
+                tensors: pool.clone(),
+                looks_at: self.chosen.looked_at(plan),
+            });
+        }
+        Ok(Prepare {
+            inputs,
+            image: Image::empty(),
+            decoding: self.stage("decode"),
+            preprocessing: self.stage("preprocess"),
+            notes: self.notes.clone(),
+        })
+    }
+
+    fn networks(&self, models: Vec<Model>, report_score: f32, perceive: &Sender<Message>) -> Result<Vec<Sender<Job>>> {
+        let mut queues = Vec::with_capacity(models.len());
+        for (index, model) in models.into_iter().enumerate() {
+            let name = model.spec.name.clone();
+            let mut spec = model.spec;
+            spec.thresholds.score = report_score.min(TRACKED_SCORE_MIN);
+            let times = Times { inferring: self.stage("infer"), decoding: self.stage("outputs") };
+            let infer = Infer::new(index, &spec, model.network, times, self.notes.clone());
+            let infer = infer.context(name.clone()).map_err(exit::usage)?;
+            let (sender, jobs) = self.queue::<Job>(QueueSpec::block(format!("model {name}"), MODEL_QUEUE));
+            let perceive = perceive.clone();
+            self.crew.spawn(&format!("infer-{name}"), move || infer.run(&jobs, &perceive))?;
+            queues.push(sender);
+        }
+        Ok(queues)
+    }
+
+    fn sinks(&self, writer: ocellus_sinks::objects::ObjectsWriter, depth: bool) -> Result<Outputs> {
+        let (objects, input) = self.queue(QueueSpec::block("objects", OBJECTS_QUEUE));
+        let writing = self.stage("write");
+        self.crew.spawn("objects", move || write_objects(writer, &input, &writing))?;
+        let mut viewers = Vec::new();
+        let live = match &self.plan.viewer {
+            ViewerPlan::None => None,
+            ViewerPlan::Spawn => Some(ViewerMode::Spawn),
+            ViewerPlan::Connect(url) => Some(ViewerMode::Connect(url.clone())),
+        };
+        let file = self.plan.save.then(|| ViewerMode::Save(self.plan.out.join(ocellus_sinks::viewer::FILE_NAME)));
+        for (mode, spec) in [
+            (live, QueueSpec::drop_oldest("viewer", VIEWER_QUEUE)),
+            (file, QueueSpec::block("rrd", VIEWER_QUEUE)),
+        ] {
+            let Some(mode) = mode else { continue };
+            let viewer = Viewer::open(&mode, self.scene(depth), &self.recording_id())?;
+            let name = spec.name.clone();
+            let (sender, input) = self.queue(spec);
+            let notes = self.notes.clone();
+            self.crew.spawn_with(&name, OnFailure::CarryOn, move || feed_viewer(viewer, &input, &notes))?;
+            viewers.push(sender);
+        }
+        Ok(Outputs { objects, viewers, latency: self.latency.clone() })
+    }
+
+    fn scene(&self, depth: bool) -> Scene {
+        let info = self.drive.info();
+        Scene {
+            name: info.path.file_name().map_or_else(|| "drive".to_owned(), |n| n.to_string_lossy().into_owned()),
+            cameras: self.chosen.names(ocellus_sense::SensorKind::Camera),
+            lidar: !self.chosen.names(ocellus_sense::SensorKind::Lidar).is_empty(),
+            depth,
+            rig: info.rig.clone(),
+            outline: None,
+        }
+    }
+
+    fn recording_id(&self) -> String {
+        format!("{}-{}", self.drive.info().path.display(), std::process::id())
+    }
+
+    /// Ctrl-C and SIGTERM: the first finishes what is in flight, the second does not wait for it.
+    fn listen(&self) -> Result<()> {
+        let mut signals = Signals::new([SIGINT, SIGTERM])?;
+        let stop = self.crew.stop().clone();
+        detach("signals", move || {
+            let mut asked = false;
+            for _ in signals.forever() {
+                if std::mem::replace(&mut asked, true) {
+                    stop.halt();
+                } else {
+                    stop.request(StopReason::Interrupt);
+                }
+            }
+        })?;
+        Ok(())
+    }
+}
+
+fn min(a: Option<f32>, b: f32) -> Option<f32> {
+    Some(a.map_or(b, |a: f32| a.min(b)))
+}

@@ -1,0 +1,147 @@
+//! From the perceiving thread to the sinks: one queue and one thread each.
+//!
+//! objects.jsonl blocks (a replay is lossless). A live viewer's queue drops its oldest whole messages and counts them; the
+//! file's blocks, as the file is the purpose of `--save`.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use ocellus_flow::latency::{Latency, Series};
+use ocellus_flow::queue::{Receiver, Sender};
+use ocellus_percept::cloud::Cloud;
+use ocellus_percept::depth::DepthMap;
+use ocellus_percept::image::Image;
+use ocellus_percept::report::FrameReport;
+use ocellus_percept::time::Timestamp;
+use ocellus_sense::{EncodedImage, ImageEncoding};
+use ocellus_sinks::objects::ObjectsWriter;
+use ocellus_sinks::viewer::{FrameView, LogLevel, LogView, MetricsView, Picture, SweepView, TOTAL, ViewMsg, Viewer};
+
+use super::notes::Notes;
+
+/// A report with what a viewer shows beside it.
+pub struct Perceived {
+    /// The report.
+    pub report: Arc<FrameReport>,
+    /// The picture as recorded.
+    pub picture: Option<Arc<EncodedImage>>,
+    /// Columns and rows of the picture.
+    pub size_px: Option<[u32; 2]>,
+    /// The depth network's map.
+    pub depth: Option<Arc<DepthMap>>,
+    /// From reading to report.
+    pub age: Duration,
+}
+
+/// Where reports go.
+pub struct Outputs {
+    /// To objects.jsonl.
+    pub objects: Sender<Arc<FrameReport>>,
+    /// To viewers and files for viewers.
+    pub viewers: Vec<Sender<ViewMsg>>,
+    /// Stage times, for the viewer's plots.
+    pub latency: Latency,
+}
+
+impl Perceived {
+    /// A report without a picture.
+    pub fn bare(report: FrameReport) -> Self {
+        Self { report: Arc::new(report), picture: None, size_px: None, depth: None, age: Duration::ZERO }
+    }
+}
+
+impl Outputs {
+    /// Sends a report to all. False where objects.jsonl takes no more.
+    pub fn send(&self, perceived: Perceived) -> bool {
+        let Perceived { report, picture, size_px, depth, age } = perceived;
+        if !self.viewers.is_empty() {
+            let metrics = self.metrics(&report, age);
+            let picture = picture.as_deref().and_then(shown);
+            let frame = FrameView { report: Arc::clone(&report), picture, size_px, depth };
+            for message in [ViewMsg::Frame(frame), ViewMsg::Metrics(metrics)] {
+                self.show(&message);
+            }
+        }
+        !self.objects.send(report).is_closed()
+    }
+
+    /// Sends a sweep to the viewers.
+    pub fn show_sweep(&self, lidar: &str, t: Timestamp, seq: u64, cloud: &Arc<Cloud>) {
+        if !self.viewers.is_empty() {
+            self.show(&ViewMsg::Sweep(SweepView { lidar: lidar.to_owned(), t, seq, cloud: Arc::clone(cloud) }));
+        }
+    }
+
+    /// Sends a line to the viewers' log.
+    pub fn log(&self, level: LogLevel, text: impl Into<String>) {
+        if !self.viewers.is_empty() {
+            self.show(&ViewMsg::Log(LogView { t: None, level, text: text.into() }));
+        }
+    }
+
+    fn show(&self, message: &ViewMsg) {
+        for viewer in &self.viewers {
+            // A dropped message is in the queue's counters; a closed queue means the viewer has failed, which is reported.
+            drop(viewer.send(message.clone()));
+        }
+    }
+
+    fn metrics(&self, report: &FrameReport, age: Duration) -> MetricsView {
+        let snapshot = self.latency.snapshot();
+        let stages = snapshot.stages.into_iter().map(|(name, s)| (name, s.p50));
+        let total = [(TOTAL.to_owned(), age.as_secs_f64() * 1e3)];
+        MetricsView {
+            t: report.t,
+            seq: report.seq.unwrap_or(0),
+            latency_ms: stages.chain(total).collect(),
+            queue_depth: self.viewers.iter().map(|v| v.stats()).map(|s| (s.name, s.depth as f64)).collect(),
+        }
+    }
+}
+
+fn shown(picture: &EncodedImage) -> Option<Picture> {
+    match picture.encoding {
+        ImageEncoding::Jpeg | ImageEncoding::Png => Some(Picture::Encoded(Arc::from(picture.bytes.as_slice()))),
+        ImageEncoding::Raw { format, width, height } => {
+            let image = Image::from_vec(width as usize, height as usize, format, picture.bytes.clone());
+            image.ok().map(|image| Picture::Raw(Arc::new(image)))
+        }
+    }
+}
+
+/// The thread that writes objects.jsonl.
+pub fn write_objects(mut writer: ObjectsWriter, input: &Receiver<Arc<FrameReport>>, writing: &Series) -> Result<()> {
+    while let Some(report) = input.recv() {
+        writing.time(|| writer.write(&report))?;
+    }
+    writer.finish()?;
+    Ok(())
+}
+
+/// Opens objects.jsonl in the run's folder.
+pub fn objects_in(folder: &Path) -> Result<ObjectsWriter> {
+    std::fs::create_dir_all(folder)
+        .with_context(|| format!("{}: the folder for results cannot be made; choose another with --out", folder.display()))
+        .map_err(crate::exit::usage)?;
+    ObjectsWriter::create(folder).map_err(crate::exit::usage)
+}
+
+/// The thread that feeds a viewer. What it sheds is said at its end.
+pub fn feed_viewer(mut viewer: Viewer, input: &Receiver<ViewMsg>, notes: &Notes) -> Result<()> {
+    let mut fed = Ok(());
+    while let Some(message) = input.recv() {
+        fed = viewer.step(&message).map(drop);
+        if fed.is_err() {
+            break;
+        }
+    }
+    let (stats, finished) = viewer.finish();
+    let shed = stats.shed_stalled + stats.shed_lost;
+    if shed > 0 {
+        notes.say("viewer", format!("{shed} messages were not shown: it took them too slowly or was away"));
+    }
+    fed?;
+    Ok(finished?)
+}

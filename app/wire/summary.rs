@@ -1,0 +1,172 @@
+//! What a run comes to: ledger.json, latency.json, run.json, and the summary a person reads.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use anyhow::Result;
+use ocellus_flow::latency::{LatencySnapshot, Summary as Figures};
+use ocellus_flow::ledger::LedgerSnapshot;
+use ocellus_flow::queue::QueueStats;
+use ocellus_flow::threads::CrewReport;
+use ocellus_percept::report::FrameReport;
+use ocellus_sinks::files::{RunFile, write_run_file};
+use serde_json::{Map, Value, json};
+
+use super::notes::Notes;
+use crate::exit::Outcome;
+
+/// What is known when a run has ended.
+pub struct Ended {
+    /// The run's folder.
+    pub out: PathBuf,
+    /// The books.
+    pub ledger: LedgerSnapshot,
+    /// Times.
+    pub latency: LatencySnapshot,
+    /// Queues.
+    pub queues: Vec<QueueStats>,
+    /// How the threads ended.
+    pub crew: CrewReport,
+    /// What was said.
+    pub notes: Notes,
+    /// Lines of objects.jsonl by class, and the nearest object.
+    pub seen: Seen,
+    /// The part of run.json known before the run.
+    pub run: Map<String, Value>,
+    /// Wall-clock seconds of the run.
+    pub wall_s: f64,
+}
+
+/// What was seen, for the summary.
+#[derive(Debug, Clone, Default)]
+pub struct Seen {
+    /// Frames reported.
+    pub frames: u64,
+    /// Objects listed, by class.
+    pub objects: BTreeMap<String, u64>,
+    /// Tracks by class.
+    pub tracks: BTreeMap<String, u64>,
+    /// The highest track id seen.
+    highest_track: u64,
+    /// The nearest distance, with its class and what it rests on.
+    pub nearest: Option<(f64, String, String)>,
+}
+
+impl Seen {
+    /// Takes in one report.
+    pub fn add(&mut self, report: &FrameReport) {
+        self.frames += 1;
+        for object in report.objects.iter().flatten() {
+            *self.objects.entry(object.class.clone()).or_default() += 1;
+            // Ids rise: an id above all before is a new track.
+            if object.track > self.highest_track {
+                *self.tracks.entry(object.class.clone()).or_default() += 1;
+                self.highest_track = object.track;
+            }
+            let (Some(distance), Some(source)) = (object.distance_m, object.distance_source) else { continue };
+            if self.nearest.as_ref().is_none_or(|(nearest, _, _)| distance < *nearest) {
+                self.nearest = Some((distance, object.class.clone(), source.name().to_owned()));
+            }
+        }
+    }
+}
+
+/// The summary of a run whose files are written.
+pub struct Summary {
+    ended: Ended,
+}
+
+impl Ended {
+    /// Writes ledger.json, latency.json and run.json.
+    pub fn write(mut self) -> Result<Summary> {
+        write_run_file(&self.out, RunFile::Ledger, &self.ledger)?;
+        write_run_file(&self.out, RunFile::Latency, &latency_json(&self.latency, &self.queues))?;
+        let notes: Vec<Value> =
+            self.notes.summary().iter().map(|n| json!({"kind": n.kind, "count": n.count, "first": n.first})).collect();
+        self.run.insert("notes".into(), notes.into());
+        self.run.insert("ended".into(), json!(self.crew));
+        self.run.insert("wall_s".into(), json!(self.wall_s));
+        write_run_file(&self.out, RunFile::Run, &self.run)?;
+        Ok(Summary { ended: self })
+    }
+}
+
+fn latency_json(latency: &LatencySnapshot, queues: &[QueueStats]) -> Value {
+    let rows = |part: &BTreeMap<String, Figures>| -> Map<String, Value> {
+        part.iter().map(|(name, f)| (name.clone(), figures_json(f))).collect()
+    };
+    json!({
+        "stages": rows(&latency.stages),
+        "queue_waits": rows(&latency.queues),
+        "end_to_end": rows(&latency.end_to_end),
+        "queues": queues,
+    })
+}
+
+fn figures_json(f: &Figures) -> Value {
+    json!({"count": f.count, "p50_ms": f.p50, "p95_ms": f.p95, "p99_ms": f.p99, "max_ms": f.max, "mean_ms": f.mean})
+}
+
+impl Summary {
+    /// How the run ended.
+    pub fn outcome(&self) -> Outcome {
+        if self.ended.ledger.lossless() && self.ended.ledger.balanced() { Outcome::Done } else { Outcome::LostData }
+    }
+
+    /// Prints it, for people or as JSON.
+    pub fn print(&self, json: bool) -> Result<()> {
+        if json {
+            println!("{}", serde_json::to_string_pretty(&self.to_json())?);
+        } else {
+            print!("{}", self.text());
+        }
+        Ok(())
+    }
+
+    fn to_json(&self) -> Value {
+        let e = &self.ended;
+        json!({
+            "out": e.out, "frames": e.seen.frames, "objects": e.seen.objects, "tracks": e.seen.tracks, "wall_s": e.wall_s,
+            "nearest": e.seen.nearest.as_ref().map(|(d, c, s)| json!({"distance_m": d, "class": c, "distance_source": s})),
+            "ledger": e.ledger, "latency": latency_json(&e.latency, &e.queues), "run": e.run,
+        })
+    }
+
+    fn text(&self) -> String {
+        let e = &self.ended;
+        let mut lines = Vec::new();
+        let rate = e.seen.frames as f64 / e.wall_s.max(1e-9);
+        lines.push(format!("{} frames in {:.2} s ({rate:.1} a second)", e.seen.frames, e.wall_s));
+        let mut classes: Vec<(&String, &u64)> = e.seen.objects.iter().collect();
+        classes.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
+        let tracks = |class: &String| e.seen.tracks.get(class).copied().unwrap_or(0);
+        let rows: Vec<String> = classes.iter().map(|(c, n)| format!("{n} {c} ({} tracks)", tracks(c))).collect();
+        lines.push(format!("  objects   {}", if rows.is_empty() { "none".to_owned() } else { rows.join(", ") }));
+        if let Some((distance, class, source)) = &e.seen.nearest {
+            lines.push(format!("  nearest   {class} at {distance:.2} m by {source}"));
+        }
+        for (name, f) in &e.latency.end_to_end {
+            lines.push(format!("  age       {name}: p50 {:.1}, p95 {:.1}, p99 {:.1}, max {:.1} ms", f.p50, f.p95, f.p99, f.max));
+        }
+        lines.push(format!("  time      {}", self.shares()));
+        lines.extend(e.ledger.sensors.iter().map(|(name, book)| {
+            let lost: u64 = book.lost.values().sum();
+            let dropped: u64 = book.dropped.values().sum();
+            let verdict = if book.balanced { "balanced" } else { "NOT BALANCED" };
+            format!("  ledger    {name}: {} received, {} processed, {dropped} dropped, {lost} lost: {verdict}", book.received, book.processed)
+        }));
+        let names = ["objects.jsonl", "ledger.json", "latency.json", "run.json", "drive.rrd"];
+        let there: Vec<&str> = names.into_iter().filter(|n| e.out.join(n).is_file()).collect();
+        lines.push(format!("  results   {}: {}", e.out.display(), there.join(", ")));
+        lines.join("\n") + "\n"
+    }
+
+    /// Where the time went: each stage's share of all stages' time.
+    fn shares(&self) -> String {
+        let stages = &self.ended.latency.stages;
+        let total: f64 = stages.values().map(|f| f.mean * f.count as f64).sum();
+        let mut rows: Vec<(f64, &String)> = stages.iter().map(|(n, f)| (f.mean * f.count as f64 / total.max(1e-9), n)).collect();
+        rows.sort_by(|a, b| b.0.total_cmp(&a.0));
+        rows.iter().map(|(share, name)| format!("{name} {:.0} %", share * 100.0)).collect::<Vec<_>>().join(", ")
+    }
+}
