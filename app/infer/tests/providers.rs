@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use ocellus_infer::{InferError, Network, Provider, SessionOptions};
 
+use ocellus_percept::tensor::TensorData;
+
 use crate::support::{made_here, runtime};
 
 fn load(options: &SessionOptions) -> Result<Network, InferError> {
@@ -78,4 +80,32 @@ fn a_network_moves_to_its_own_thread() {
         runner.join().unwrap()
     });
     assert_eq!(shape, [1, 7, 240]);
+}
+
+/// With OpenVINO's own library (ORT_DYLIB_PATH into its wheel) a second provider is real: it takes nodes, its answer
+/// is the CPU's, and `require` accepts it.
+#[test]
+fn openvino_takes_nodes_where_the_library_has_it() {
+    if !runtime().library().path().with_file_name("libonnxruntime_providers_openvino.so").exists() {
+        return;
+    }
+    let providers = vec![Provider::Openvino, Provider::Cpu];
+    let require = Some(Provider::Openvino);
+    let mut second = load(&SessionOptions { providers, require, ..SessionOptions::default() }).unwrap();
+    let report = second.providers();
+    println!("{report}");
+    assert!(report.failed.is_empty() && report.share_of(Provider::Openvino).unwrap() > 0.5, "{report}");
+    let mut cpu = load(&SessionOptions::default()).unwrap();
+    let outputs = [&mut second, &mut cpu].map(|network| {
+        network.input_mut("images").unwrap().fill(0.5);
+        network
+            .run(|outputs| match outputs[0].data {
+                TensorData::F32(elements) => elements.to_vec(),
+                TensorData::I64(_) => panic!("not of floats"),
+            })
+            .unwrap()
+    });
+    for (a, b) in outputs[0].iter().zip(&outputs[1]) {
+        assert!((a - b).abs() < 1e-2, "{a} and {b}");
+    }
 }

@@ -237,22 +237,27 @@ pub(super) fn summary(message: &str) -> String {
     }
 }
 
-/// What to do about the commonest refusals.
+/// What to do about the commonest refusals: a part of ONNX Runtime's message, and the advice.
+const ADVICE: [(&str, &str); 9] = [
+    (
+        "IR version",
+        "it is newer than this library: export it with an older onnx package, or take a newer library with `ocellus setup`",
+    ),
+    ("Missing opset", "it names no operator set: the file is damaged or unfinished, export it again"),
+    ("opset", "export it with an operator set this library knows, or take a newer library with `ocellus setup`"),
+    (
+        "Could not find an implementation",
+        "it uses an operator this library does not have: export it without, or take a newer library",
+    ),
+    ("No Op registered", "it uses an operator this library does not have: export it without, or take a newer library"),
+    ("xternal data", "its weights are in another file: keep that file beside it"),
+    ("external initializer", "its weights are in another file: keep that file beside it"),
+    ("Protobuf parsing failed", "the file is damaged: copy or export it again"),
+    ("", "check it with `python3 -c \"import onnx; onnx.checker.check_model('FILE')\"`, or export it again"),
+];
+
 fn advice(message: &str) -> &'static str {
-    let has = |part: &str| message.contains(part);
-    if has("IR version") {
-        "it is newer than this library: export it with an older onnx package, or take a newer library with `ocellus setup`"
-    } else if has("opset") {
-        "export it with an operator set this library knows, or take a newer library with `ocellus setup`"
-    } else if has("Could not find an implementation") || has("is not a registered function/op") {
-        "it uses an operator this library does not have: export it without, or take a newer library"
-    } else if has("external data") || has("External data") || has("external initializer") {
-        "its weights are in another file: keep that file beside it"
-    } else if has("Protobuf parsing failed") {
-        "the file is damaged: copy or export it again"
-    } else {
-        "check it with `python3 -c \"import onnx; onnx.checker.check_model('FILE')\"`, or export it again"
-    }
+    ADVICE.iter().find(|(part, _)| message.contains(part)).map_or("export it again", |(_, advice)| advice)
 }
 
 #[cfg(test)]

@@ -48,7 +48,6 @@ impl Default for SessionOptions {
 }
 
 /// A loaded network.
-#[derive(Debug)]
 pub struct Network {
     name: String,
     session: Session,
@@ -203,6 +202,12 @@ impl Network {
 
     fn slot(&mut self, name: &str) -> Result<&mut InputSlot, InferError> {
         find(&self.name, &mut self.inputs, &self.input_infos, name)
+    }
+}
+
+impl std::fmt::Debug for Network {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Network").field("name", &self.name).field("providers", &self.report).finish_non_exhaustive()
     }
 }
 
