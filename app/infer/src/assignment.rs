@@ -11,7 +11,7 @@ use ort::AsPointer;
 use ort::session::Session;
 use ort::sys::OrtStatusPtr;
 
-use crate::library::Library;
+use crate::library::{Library, TELLS_NODES};
 use crate::provider::NodeShare;
 
 /// Version of the C interface that first had these functions.
@@ -21,13 +21,13 @@ const API: u32 = 24;
 pub(crate) const RECORD: &str = "session.record_ep_graph_assignment_info";
 
 /// Place of `Session_GetEpGraphAssignmentInfo` in `OrtApi`.
-const SUBGRAPHS: usize = 410;
+const SUBGRAPHS: usize = 407;
 /// Place of `EpAssignedSubgraph_GetEpName`.
-const PROVIDER_NAME: usize = 411;
+const PROVIDER_NAME: usize = 408;
 /// Place of `EpAssignedSubgraph_GetNodes`.
-const NODES: usize = 412;
+const NODES: usize = 409;
 /// Place of `EpAssignedNode_GetOperatorType`.
-const OPERATOR_TYPE: usize = 415;
+const OPERATOR_TYPE: usize = 412;
 
 /// Gives a list of `count` pointers that belong to the session.
 type GetList =
@@ -64,7 +64,8 @@ struct Table(*const *const c_void);
 
 impl Table {
     fn of(library: &Library) -> Option<Self> {
-        let api = library.api(API);
+        // A library that is too old would print a complaint when it is asked.
+        let api = if library.version() < TELLS_NODES { std::ptr::null() } else { library.api(API) };
         (!api.is_null()).then_some(Self(api.cast()))
     }
 

@@ -4,6 +4,7 @@
 //! from another file it is an error. Warnings of ONNX Runtime are kept (the newest [`LOG_KEPT`]) until they are taken,
 //! never printed: what is said to people is the binary's to decide.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,6 +21,19 @@ const LOG_KEPT: usize = 64;
 static STARTED: Mutex<Option<Runtime>> = Mutex::new(None);
 static LOG: Mutex<VecDeque<LogLine>> = Mutex::new(VecDeque::new());
 
+thread_local! {
+    /// The newest error logged by a call made from this thread.
+    static LAST_ERROR: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// Runs `call`, which calls ONNX Runtime, and gives the last error it logged from this thread. Providers tell their
+/// reasons there, and return no more than that they failed.
+pub(crate) fn with_last_error<R>(call: impl FnOnce() -> R) -> (R, Option<String>) {
+    LAST_ERROR.with(|last| last.borrow_mut().take());
+    let result = call();
+    (result, LAST_ERROR.with(|last| last.borrow_mut().take()))
+}
+
 /// A warning or an error that ONNX Runtime logged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogLine {
@@ -27,6 +41,17 @@ pub struct LogLine {
     pub is_error: bool,
     /// What it said.
     pub message: String,
+    /// How many more lines said the same but for numbers (one line per weight is usual).
+    pub repeats: usize,
+}
+
+impl std::fmt::Display for LogLine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.repeats {
+            0 => f.write_str(&self.message),
+            repeats => write!(f, "{} (and {repeats} more like it)", self.message),
+        }
+    }
 }
 
 /// ONNX Runtime, loaded and started. Cheap to clone; lives until the process ends.
@@ -89,11 +114,26 @@ fn keep(level: LogLevel, _category: &str, _id: &str, _location: &str, message: &
     if level < LogLevel::Warning {
         return;
     }
+    let is_error = level >= LogLevel::Error;
+    let message = message.trim();
+    if is_error {
+        LAST_ERROR.with(|last| last.borrow_mut().replace(message.to_owned()));
+    }
     let mut log = unpoisoned(&LOG);
+    if let Some(known) =
+        log.iter_mut().find(|line| line.is_error == is_error && same_but_for_digits(&line.message, message))
+    {
+        known.repeats += 1;
+        return;
+    }
     if log.len() == LOG_KEPT {
         log.pop_front();
     }
-    log.push_back(LogLine { is_error: level >= LogLevel::Error, message: message.to_owned() });
+    log.push_back(LogLine { is_error, message: message.to_owned(), repeats: 0 });
+}
+
+fn same_but_for_digits(a: &str, b: &str) -> bool {
+    a.bytes().filter(|byte| !byte.is_ascii_digit()).eq(b.bytes().filter(|byte| !byte.is_ascii_digit()))
 }
 
 /// A panic elsewhere leaves these locks' contents whole: they are replaced or pushed to in one step.
@@ -103,4 +143,22 @@ fn unpoisoned<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 fn same_file(a: &Path, b: &Path) -> bool {
     a == b || matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_that_differ_in_numbers_alone_are_one() {
+        for i in 0..100 {
+            keep(LogLevel::Warning, "", "", "", &format!("initializer {i} is odd"));
+        }
+        keep(LogLevel::Error, "", "", "", "initializer 7 is odd");
+        keep(LogLevel::Info, "", "", "", "never kept");
+        let log: Vec<LogLine> = unpoisoned(&LOG).drain(..).collect();
+        assert_eq!(log.len(), 2);
+        assert_eq!(log[0].to_string(), "initializer 0 is odd (and 99 more like it)");
+        assert!(log[1].is_error && log[1].repeats == 0);
+    }
 }

@@ -20,6 +20,8 @@ pub use locate::{LocateOptions, default_cache, locate};
 pub use setup::{SetupEvent, ensure, setup, setup_in};
 pub use version::{BadVersion, Version};
 
+use crate::digest::{DigestError, sha256_of_file};
+
 /// The release that `setup` fetches, and the newest whose interface the bindings know.
 pub const PINNED: Version = Version::new(1, 31, 1);
 
@@ -94,6 +96,14 @@ impl Library {
     /// Who said where it is.
     pub fn origin(&self) -> Origin {
         self.origin
+    }
+
+    /// SHA-256 of the file, for `run.json`: the same library is part of what makes a replay the same.
+    ///
+    /// # Errors
+    /// Where the file cannot be read any more.
+    pub fn digest(&self) -> Result<String, DigestError> {
+        sha256_of_file(&self.path)
     }
 
     /// The interface of version `api`, or null where the library does not have it.

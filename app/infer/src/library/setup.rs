@@ -170,17 +170,23 @@ fn fetch(work: &Path, wheel: &Wheel, progress: &mut dyn FnMut(SetupEvent)) -> Re
     let Some(file) = file else {
         return Err(LibraryError::Pip { what, reason: "it reported success but left no wheel".to_owned() });
     };
-    let got = sha256_of_file(&file).map_err(|error| LibraryError::Unpack {
-        path: file.clone(),
+    let sha256 = check(&file, wheel)?;
+    progress(SetupEvent::Checked { sha256 });
+    Ok(file)
+}
+
+/// Checks that `file` is the pinned wheel, byte for byte; returns its digest.
+fn check(file: &Path, wheel: &Wheel) -> Result<String, LibraryError> {
+    let got = sha256_of_file(file).map_err(|error| LibraryError::Unpack {
+        path: file.to_owned(),
         member: "its bytes".to_owned(),
         reason: error.to_string(),
     })?;
-    if got != wheel.sha256 {
-        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        return Err(LibraryError::WrongHash { file: name, expected: wheel.sha256.to_owned(), got });
+    if got == wheel.sha256 {
+        return Ok(got);
     }
-    progress(SetupEvent::Checked { sha256: got });
-    Ok(file)
+    let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    Err(LibraryError::WrongHash { file: name, expected: wheel.sha256.to_owned(), got })
 }
 
 fn pip(work: &Path, wheel: &Wheel, what: &str) -> Command {
@@ -229,4 +235,62 @@ fn last_lines(said: &str) -> String {
 fn io(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> LibraryError {
     let path = path.to_owned();
     move |source| LibraryError::Io { doing, path, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn a_wheel_of_other_bytes_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("onnxruntime-1.31.1-other.whl");
+        fs::write(&file, b"not the pinned wheel").unwrap();
+        let wheel = wheel::ours().unwrap();
+        let error = check(&file, &wheel).unwrap_err();
+        let LibraryError::WrongHash { expected, got, .. } = &error else { panic!("{error}") };
+        assert_eq!(expected, wheel.sha256);
+        assert_eq!(*got, crate::digest::sha256_of_bytes(b"not the pinned wheel"));
+        assert!(error.to_string().contains("nothing was installed"));
+    }
+
+    /// A zip of `members`, each of the bytes of its own name.
+    fn archive(path: &Path, members: &[String]) {
+        let mut writer = zip::ZipWriter::new(File::create(path).unwrap());
+        for member in members {
+            writer.start_file(member.as_str(), zip::write::SimpleFileOptions::default()).unwrap();
+            writer.write_all(member.as_bytes()).unwrap();
+        }
+        writer.finish().unwrap();
+    }
+
+    #[test]
+    fn unpacking_puts_whole_files_in_place_and_names_what_is_missing() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, work, release) = (dir.path().join("a.whl"), dir.path().join("work"), dir.path().join("release"));
+        fs::create_dir(&work).unwrap();
+        let members = wheel::members();
+        archive(&file, &members.clone().map(|(member, _)| member));
+        unpack(&file, &work, &release).unwrap();
+        for (member, name) in &members {
+            assert_eq!(fs::read_to_string(release.join(name)).unwrap(), *member);
+        }
+        assert_eq!(fs::read_dir(&work).unwrap().count(), 0, "nothing is left behind");
+
+        let other = dir.path().join("other");
+        archive(&file, &[members[0].0.clone()]);
+        let error = unpack(&file, &work, &other).unwrap_err();
+        assert!(matches!(&error, LibraryError::Unpack { member, .. } if *member == members[1].0), "{error}");
+        assert!(!other.join(&members[1].1).exists());
+        fs::write(&file, b"no zip").unwrap();
+        assert!(matches!(unpack(&file, &work, &other), Err(LibraryError::Unpack { .. })));
+    }
+
+    #[test]
+    fn the_end_of_what_a_program_said_is_kept() {
+        assert_eq!(last_lines("a\n\nb\nc\nERROR: d\n"), "b / c / ERROR: d");
+        assert_eq!(last_lines(" \n"), "it said nothing");
+    }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use ocellus_percept::model::IoInfo;
+use ort::ep::ExecutionProviderDispatch;
 use ort::session::Session;
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::value::Outlet;
@@ -13,6 +14,7 @@ use super::io::{InputSlot, OutputSlot, info_of};
 use super::{Network, SessionOptions};
 use crate::assignment;
 use crate::provider::{Provider, ProviderFailure, ProviderReport};
+use crate::runtime::with_last_error;
 use crate::{InferError, Runtime, digest, onnx};
 
 /// Session option: the folder that files of weights beside the network are looked for in.
@@ -97,7 +99,8 @@ impl Attempt<'_> {
         loop {
             let (builder, registered) = self.builder(&list, &mut failed)?;
             list.retain(|provider| registered.contains(provider));
-            match commit(builder, self.bytes) {
+            let (committed, logged) = with_last_error(|| commit(builder, self.bytes));
+            match committed {
                 Ok(session) => {
                     let registered = registered.into_iter().chain([Provider::Cpu]).collect();
                     let report = ProviderReport { requested, registered, failed, ..ProviderReport::default() };
@@ -105,8 +108,8 @@ impl Attempt<'_> {
                 }
                 // Some providers register and fail only now (no device, no kernels for this GPU).
                 Err(error) if !list.is_empty() => {
-                    let reason =
-                        format!("registered, but the network does not load with it: {}", summary(error.message()));
+                    let reason = reason_of(error.message(), logged);
+                    let reason = format!("registered, but the network does not load with it: {reason}");
                     failed.push(ProviderFailure { provider: list.remove(0), reason });
                 }
                 Err(error) => return Err(refused(self.runtime, self.name, error.message())),
@@ -126,15 +129,11 @@ impl Attempt<'_> {
         for &provider in list {
             let pairs = self.options.provider_options.get(&provider).unwrap_or(&none);
             let Some(dispatch) = provider.dispatch(pairs, self.threads()) else { continue };
-            match builder.with_execution_providers([dispatch]) {
-                Ok(with) => {
-                    builder = with;
-                    registered.push(provider);
-                }
-                Err(error) => {
-                    failed.push(ProviderFailure { provider, reason: summary(error.message()) });
-                    builder = error.recover();
-                }
+            let (returned, result) = register(builder, dispatch);
+            builder = returned;
+            match result {
+                Ok(()) => registered.push(provider),
+                Err(reason) => failed.push(ProviderFailure { provider, reason }),
             }
         }
         Ok((builder, registered))
@@ -163,6 +162,19 @@ impl Attempt<'_> {
     fn threads(&self) -> usize {
         self.options.intra_threads.max(1)
     }
+}
+
+/// Registers one provider; the builder comes back in any case, and with it the reason of a failure.
+fn register(builder: SessionBuilder, dispatch: ExecutionProviderDispatch) -> (SessionBuilder, Result<(), String>) {
+    let attempt = || match builder.with_execution_providers([dispatch]) {
+        Ok(builder) => (builder, None),
+        Err(error) => {
+            let returned = error.message().to_owned();
+            (error.recover(), Some(returned))
+        }
+    };
+    let ((builder, returned), logged) = with_last_error(attempt);
+    (builder, returned.map_or(Ok(()), |returned| Err(reason_of(&returned, logged))))
 }
 
 fn commit(mut builder: SessionBuilder, bytes: &[u8]) -> Result<Session, ort::Error> {
@@ -218,41 +230,73 @@ fn refused(runtime: &Runtime, name: &str, message: &str) -> InferError {
     }
 }
 
-/// The gist of a message of ONNX Runtime: its first line, without the C++ file, line and function it came from.
-pub(super) fn summary(message: &str) -> String {
-    /// Longer messages list whole graphs.
-    const LONGEST: usize = 300;
-    let line = message.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("no reason given");
-    let line = match line.find(".cc:") {
-        // "/onnxruntime_src/.../model.cc:152 onnxruntime::Model::Model(...) Unsupported model IR version: ..."
-        Some(at) if line.starts_with('/') => {
-            line.get(at..).and_then(|rest| rest.rsplit_once(") ")).map_or(line, |p| p.1)
-        }
-        _ => line,
-    };
-    if line.chars().count() <= LONGEST {
-        line.to_owned()
-    } else {
-        line.chars().take(LONGEST).chain("...".chars()).collect()
+/// Why a provider failed: what it returned, and what it logged where that says more.
+fn reason_of(returned: &str, logged: Option<String>) -> String {
+    let returned = summary(returned);
+    match logged.map(|message| summary(&message)) {
+        Some(logged) if !logged.contains(&returned) && !returned.contains(&logged) => format!("{returned}: {logged}"),
+        _ => returned,
     }
 }
 
-/// What to do about the commonest refusals.
-fn advice(message: &str) -> &'static str {
-    let has = |part: &str| message.contains(part);
-    if has("IR version") {
-        "it is newer than this library: export it with an older onnx package, or take a newer library with `ocellus setup`"
-    } else if has("opset") {
-        "export it with an operator set this library knows, or take a newer library with `ocellus setup`"
-    } else if has("Could not find an implementation") || has("is not a registered function/op") {
-        "it uses an operator this library does not have: export it without, or take a newer library"
-    } else if has("external data") || has("External data") || has("external initializer") {
-        "its weights are in another file: keep that file beside it"
-    } else if has("Protobuf parsing failed") {
-        "the file is damaged: copy or export it again"
+/// The gist of a message of ONNX Runtime: in one line, without the C++ file, line and function it came from.
+pub(super) fn summary(message: &str) -> String {
+    /// Longer messages list whole graphs.
+    const LONGEST: usize = 300;
+    let lines: Vec<&str> = message.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let line = lines.join(" ");
+    let gist = match without_origin(&line) {
+        "" => "no reason given",
+        gist => gist,
+    };
+    if gist.chars().count() <= LONGEST {
+        gist.to_owned()
     } else {
-        "check it with `python3 -c \"import onnx; onnx.checker.check_model('FILE')\"`, or export it again"
+        gist.chars().take(LONGEST).chain("...".chars()).collect()
     }
+}
+
+/// What follows "/onnxruntime_src/.../model.cc:152 onnxruntime::Model::Model(onnx::ModelProto&&, ...) [with ...]".
+fn without_origin(line: &str) -> &str {
+    let Some((_, rest)) = line.rsplit_once(".cc:") else { return line };
+    let end = [") ", ")> "].iter().filter_map(|end| rest.find(end).map(|at| at + end.len())).min();
+    let gist = end.and_then(|end| rest.get(end..)).unwrap_or(line);
+    if !gist.starts_with("[with ") {
+        return gist;
+    }
+    let mut depth = 0usize;
+    let close = gist.char_indices().find(|(_, letter)| {
+        match letter {
+            '[' => depth += 1,
+            ']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth == 0
+    });
+    close.and_then(|(at, _)| gist.get(at + 1..)).map_or(gist, str::trim)
+}
+
+/// What to do about the commonest refusals: a part of ONNX Runtime's message, and the advice.
+const ADVICE: [(&str, &str); 9] = [
+    (
+        "IR version",
+        "it is newer than this library: export it with an older onnx package, or take a newer library with `ocellus setup`",
+    ),
+    ("Missing opset", "it names no operator set: the file is damaged or unfinished, export it again"),
+    ("opset", "export it with an operator set this library knows, or take a newer library with `ocellus setup`"),
+    (
+        "Could not find an implementation",
+        "it uses an operator this library does not have: export it without, or take a newer library",
+    ),
+    ("No Op registered", "it uses an operator this library does not have: export it without, or take a newer library"),
+    ("xternal data", "its weights are in another file: keep that file beside it"),
+    ("external initializer", "its weights are in another file: keep that file beside it"),
+    ("Protobuf parsing failed", "the file is damaged: copy or export it again"),
+    ("", "check it with `python3 -c \"import onnx; onnx.checker.check_model('FILE')\"`, or export it again"),
+];
+
+fn advice(message: &str) -> &'static str {
+    ADVICE.iter().find(|(part, _)| message.contains(part)).map_or("export it again", |(_, advice)| advice)
 }
 
 #[cfg(test)]
@@ -264,7 +308,12 @@ mod tests {
         let long = "/onnxruntime_src/onnxruntime/core/graph/model.cc:152 onnxruntime::Model::Model(onnx::ModelProto&&, const PathString&) Unsupported model IR version: 99, max supported IR version: 11\n";
         assert_eq!(summary(long), "Unsupported model IR version: 99, max supported IR version: 11");
         assert!(advice(long).contains("newer library"));
-        assert_eq!(summary("plain\nsecond"), "plain");
+        let wrapped = format!("Failed to load model with error: {long}");
+        assert_eq!(summary(&wrapped), summary(long));
+        assert_eq!(summary("plain\n\nsecond"), "plain second");
+        let template = "x.cc:28 auto F(Func&&) [with T = A[2]; Args = {int}] [EP] no such\nfolder";
+        assert_eq!(summary(template), "[EP] no such folder");
+        assert_eq!(summary("y.cc:2 P(const O&)::<lambda()> Invalid key: z"), "Invalid key: z");
         assert_eq!(summary(""), "no reason given");
         assert_eq!(summary(&"x".repeat(1000)).len(), 303);
     }
