@@ -12,7 +12,7 @@ use ocellus_percept::fuse::{
     FrameContext, Fuser, FuserConfig, GroundFinder, Obstacle, ObstacleFinder, Projected, Sweep, project_cloud,
 };
 use ocellus_percept::report::DistanceSource;
-use ocellus_percept::space::{Lidar, Optical, Point3, Transform};
+use ocellus_percept::space::{CameraMount, Lidar, LidarMount, Optical, Point3, Rig, Transform};
 use serde_json::Value;
 use support::Kitti;
 
@@ -73,6 +73,24 @@ fn projection_meets_an_independent_tool() {
             worst = worst.max((z - kitti.baseline.z - point["z"].as_f64().unwrap()).abs());
         }
         assert!(worst < 1e-3, "{frame}: off by {worst}");
+    }
+}
+
+#[test]
+fn real_calibrations_raise_no_suspicion_and_their_inverses_do() {
+    let Some(data) = support::data() else { return };
+    let mut calibrations: Vec<Kitti> = golden(&data).iter().map(|g| calibration(&data, g)).collect();
+    calibrations.push(support::raw_calibration(&data.join("drives/kitti_raw/2011_09_26")));
+    for kitti in calibrations {
+        let optical_from_vehicle = Transform::from_isometry(*kitti.optical_from_lidar.isometry());
+        let mut rig = Rig::default();
+        rig.lidars.insert("velodyne".into(), LidarMount { vehicle_from_lidar: Transform::identity() });
+        let mut mount = CameraMount { camera: kitti.camera, optical_from_vehicle: Some(optical_from_vehicle) };
+        rig.cameras.insert("image_02".into(), mount);
+        assert!(rig.suspicions().is_empty(), "{:?}", rig.suspicions());
+        mount.optical_from_vehicle = Some(Transform::from_isometry(optical_from_vehicle.isometry().inverse()));
+        rig.cameras.insert("image_02".into(), mount);
+        assert!(rig.suspicions().iter().any(|s| s.contains("the inverse would")), "{:?}", rig.suspicions());
     }
 }
 
