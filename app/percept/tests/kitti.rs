@@ -8,9 +8,11 @@ use std::path::Path;
 use std::time::Instant;
 
 use ocellus_percept::detection::Detection;
-use ocellus_percept::fuse::{FrameContext, Fuser, FuserConfig, GroundFinder, Projected, Sweep, project_cloud};
+use ocellus_percept::fuse::{
+    FrameContext, Fuser, FuserConfig, GroundFinder, Obstacle, ObstacleFinder, Projected, Sweep, project_cloud,
+};
 use ocellus_percept::report::DistanceSource;
-use ocellus_percept::space::{Lidar, Optical, Point3, Transform};
+use ocellus_percept::space::{CameraMount, Lidar, LidarMount, Optical, Point3, Rig, Transform};
 use serde_json::Value;
 use support::Kitti;
 
@@ -71,6 +73,24 @@ fn projection_meets_an_independent_tool() {
             worst = worst.max((z - kitti.baseline.z - point["z"].as_f64().unwrap()).abs());
         }
         assert!(worst < 1e-3, "{frame}: off by {worst}");
+    }
+}
+
+#[test]
+fn real_calibrations_raise_no_suspicion_and_their_inverses_do() {
+    let Some(data) = support::data() else { return };
+    let mut calibrations: Vec<Kitti> = golden(&data).iter().map(|g| calibration(&data, g)).collect();
+    calibrations.push(support::raw_calibration(&data.join("drives/kitti_raw/2011_09_26")));
+    for kitti in calibrations {
+        let optical_from_vehicle = Transform::from_isometry(*kitti.optical_from_lidar.isometry());
+        let mut rig = Rig::default();
+        rig.lidars.insert("velodyne".into(), LidarMount { vehicle_from_lidar: Transform::identity() });
+        let mut mount = CameraMount { camera: kitti.camera, optical_from_vehicle: Some(optical_from_vehicle) };
+        rig.cameras.insert("image_02".into(), mount);
+        assert!(rig.suspicions().is_empty(), "{:?}", rig.suspicions());
+        mount.optical_from_vehicle = Some(Transform::from_isometry(optical_from_vehicle.isometry().inverse()));
+        rig.cameras.insert("image_02".into(), mount);
+        assert!(rig.suspicions().iter().any(|s| s.contains("the inverse would")), "{:?}", rig.suspicions());
     }
 }
 
@@ -147,4 +167,40 @@ fn a_real_drive_projects_and_has_its_ground() {
     assert_eq!(names.len(), 16);
     let [project, ground] = spent.map(|ms| ms / names.len() as f64);
     println!("{} sweeps: projection {project:.2} ms, ground {ground:.2} ms each", names.len());
+}
+
+#[test]
+fn labelled_objects_are_among_the_obstacles_without_a_class() {
+    let Some(data) = support::data() else { return };
+    let (mut finder, mut obstacles) = (ObstacleFinder::default(), Vec::new());
+    for golden in golden(&data) {
+        let frame = golden["frame"].as_str().unwrap();
+        let (kitti, cloud) = (calibration(&data, &golden), velodyne(&data, frame));
+        let start = Instant::now();
+        finder.find(&cloud, &Transform::identity(), &mut obstacles).unwrap();
+        let spent_ms = start.elapsed().as_secs_f64() * 1e3;
+        println!("{frame}: {} obstacles in {spent_ms:.1} ms", obstacles.len());
+        for label in support::labels(&data.join(format!("drives/kitti_object/label_2/{frame}.txt"))) {
+            let (least, _, _) = labelled_range(&label, &kitti, &cloud);
+            let on_label = |p: &&[f32; 3]| {
+                let p = Point3::<Lidar>::new(p[0].into(), p[1].into(), p[2].into());
+                label.contains(&kitti.optical_from_lidar.apply(&p).xyz, &kitti)
+            };
+            let range = |p: &[f64; 3]| nalgebra::Vector3::from(*p).norm();
+            let points = cloud.xyz.iter().filter(on_label).map(|p| p.map(f64::from));
+            let nearest = points.min_by(|a, b| range(a).total_cmp(&range(b))).unwrap();
+            // Things that touch are one obstacle: its box must hold the nearest point, and it must not seem further off.
+            let holds = |o: &&Obstacle| (0..2).all(|i| (o.centre.xyz[i] - nearest[i]).abs() < o.size_m[i] / 2.0 + 0.2);
+            let found = obstacles.iter().find(holds);
+            println!(
+                "{frame} {:10} {least:.2} m from the camera, {:.2} m from the LiDAR; obstacle at {:.2?} m",
+                label.class,
+                range(&nearest),
+                found.map(|o| o.range_m)
+            );
+            if least < 50.0 {
+                assert!(found.is_some_and(|o| o.range_m < range(&nearest) + 0.3), "{} at {least}", label.class);
+            }
+        }
+    }
 }

@@ -20,6 +20,7 @@ pub fn data() -> Option<PathBuf> {
 
 /// Camera 2 and the LiDAR of a KITTI calibration.
 pub struct Kitti {
+    /// Intrinsics of the rectified picture.
     pub camera: Camera,
     /// To camera 2's own centre: the baseline from camera 0 is folded in.
     pub optical_from_lidar: Transform<Optical, Lidar>,
@@ -85,7 +86,9 @@ pub fn sweep(path: &Path) -> Cloud {
 
 /// One labelled object.
 pub struct Label {
+    /// KITTI's class name.
     pub class: String,
+    /// The 2D box.
     pub bbox: BoxPx,
     size_hwl: [f64; 3],
     /// Middle of the bottom face, camera 0's rectified axes.
