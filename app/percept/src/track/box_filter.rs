@@ -3,6 +3,10 @@
 //! Pixels and pixels per second. Noise grows with the box, as in SORT and ByteTrack, because a near object moves and
 //! jitters more pixels than a far one; process noise is that of white acceleration integrated over the real time between
 //! frames, so the same constants serve 30, 10 and 5 fps.
+//!
+//! What comes nearer at a constant speed does not move at a constant speed in the picture. With x = X/Z and Z falling
+//! steadily, all of centre, width and height obey x(t) = x + x' * t / (1 - g*t), where g is the box's relative growth
+//! per second; the prediction uses that, with the growth that width and height agree on.
 
 use crate::detection::BoxPx;
 
@@ -10,16 +14,27 @@ use crate::detection::BoxPx;
 const CENTRE_SIGMA: f64 = 0.04;
 /// Detector jitter of a width or height as a share of itself.
 const EXTENT_SIGMA: f64 = 0.05;
-/// Change of a centre's speed in box sizes per second per sqrt(second). ByteTrack's 1/160 per frame at 30 fps is 1.03.
-const CENTRE_ACCEL: f64 = 1.0;
+/// Change of a centre's speed in box sizes per second per sqrt(second) while nothing happens. ByteTrack's 1/160 per
+/// frame at 30 fps is 1.03, always; here a manoeuvre raises it and calm keeps the speed steady through occlusion.
+const CENTRE_ACCEL: f64 = 0.5;
 /// The same of width and height, whose speeds change less.
-const EXTENT_ACCEL: f64 = 0.5;
+const EXTENT_ACCEL: f64 = 0.4;
+/// Weight of the newest innovation in their running mean.
+const DRIFT_WEIGHT: f64 = 0.25;
+/// Expected square of that mean, in sigmas, while the speed is constant: w / (2 - w).
+const DRIFT_EXPECTED: f64 = DRIFT_WEIGHT / (2.0 - DRIFT_WEIGHT);
+/// The mean is taken for a manoeuvre when its square is so many times the expected (by chance in one frame of 16).
+const DRIFT_TOLERATED: f64 = 3.5;
+/// Most that process noise is raised, in sigma.
+const MANOEUVRE_NOISE_MAX: f64 = 8.0;
 /// Speed of a centre before it was measured, box sizes per second (ByteTrack: 10/160 per frame at 30 fps is 1.9).
 const CENTRE_RATE_SIGMA: f64 = 2.0;
 /// The same of width and height: a box that doubles in a second is a collision a second away.
 const EXTENT_RATE_SIGMA: f64 = 0.5;
 /// An innovation beyond this many sigmas (a partly hidden object, a wrong box) is taken with less weight.
 const ROBUST_SIGMAS: f64 = 3.0;
+/// Most that a distance is believed to shrink (or grow) between two frames, as a share of itself.
+const NEARER_MAX: f64 = 0.4;
 /// No box is taken for smaller than this, px: noise must not vanish.
 const SIZE_MIN_PX: f64 = 4.0;
 
@@ -31,19 +46,34 @@ pub(super) struct Axis {
     pub(super) var_value: f64,
     pub(super) covariance: f64,
     pub(super) var_rate: f64,
+    /// Running mean of innovations in sigmas: off zero where the speed changes.
+    drift: f64,
 }
 
 impl Axis {
     fn new(value: f64, sigma: f64, rate_sigma: f64) -> Self {
-        Self { value, rate: 0.0, var_value: sigma * sigma, covariance: 0.0, var_rate: rate_sigma * rate_sigma }
+        Self {
+            value,
+            rate: 0.0,
+            var_value: sigma * sigma,
+            covariance: 0.0,
+            var_rate: rate_sigma * rate_sigma,
+            drift: 0.0,
+        }
     }
 
-    /// Moves the state on by `dt` seconds under white acceleration of spectral density `density`.
-    fn predict(&mut self, dt: f64, density: f64) {
-        self.value += dt * self.rate;
-        self.var_value += dt * (2.0 * self.covariance + dt * self.var_rate) + density * dt * dt * dt / 3.0;
-        self.covariance += dt * self.var_rate + density * dt * dt / 2.0;
-        self.var_rate += density * dt;
+    /// Moves the state on by `dt` seconds under white acceleration of `accel` per sqrt(s), with `nearer` the factor by
+    /// which the object comes nearer in that time.
+    fn predict(&mut self, dt: f64, accel: f64, nearer: f64) {
+        let drift = self.drift * self.drift / DRIFT_EXPECTED;
+        let sigma = accel * (drift / DRIFT_TOLERATED).clamp(1.0, MANOEUVRE_NOISE_MAX);
+        let density = sigma * sigma;
+        let (step, gain) = (dt * nearer, nearer * nearer);
+        self.value += step * self.rate;
+        self.rate *= gain;
+        self.var_value += step * (2.0 * self.covariance + step * self.var_rate) + density * dt * dt * dt / 3.0;
+        self.covariance = gain * (self.covariance + step * self.var_rate) + density * dt * dt / 2.0;
+        self.var_rate = gain * gain * self.var_rate + density * dt;
     }
 
     /// Takes in `measured`, made `age_s` before the state's time, with standard deviation `sigma`.
@@ -52,19 +82,14 @@ impl Axis {
         let gain_value = self.var_value - age_s * self.covariance;
         let gain_rate = self.covariance - age_s * self.var_rate;
         let expected = gain_value - age_s * gain_rate + sigma * sigma;
+        let sigmas = (innovation / expected.sqrt()).clamp(-2.0 * ROBUST_SIGMAS, 2.0 * ROBUST_SIGMAS);
+        self.drift += (sigmas - self.drift) * DRIFT_WEIGHT;
         let s = expected.max(innovation * innovation / (ROBUST_SIGMAS * ROBUST_SIGMAS));
         self.value += gain_value / s * innovation;
         self.rate += gain_rate / s * innovation;
         self.var_value -= gain_value * gain_value / s;
         self.covariance -= gain_value * gain_rate / s;
         self.var_rate -= gain_rate * gain_rate / s;
-    }
-
-    /// Forgets the rate.
-    fn rest(&mut self, rate_sigma: f64) {
-        self.rate = 0.0;
-        self.covariance = 0.0;
-        self.var_rate = rate_sigma * rate_sigma;
     }
 }
 
@@ -106,12 +131,11 @@ impl BoxFilter {
 
     pub(super) fn predict(&mut self, dt: f64) {
         let size = self.size();
-        let centre = CENTRE_ACCEL * size;
-        self.cx.predict(dt, centre * centre);
-        self.cy.predict(dt, centre * centre);
+        let nearer = 1.0 / (1.0 - (self.growth_rate() * dt).clamp(-NEARER_MAX, NEARER_MAX));
+        self.cx.predict(dt, CENTRE_ACCEL * size, nearer);
+        self.cy.predict(dt, CENTRE_ACCEL * size, nearer);
         for extent in [&mut self.width, &mut self.height] {
-            let accel = EXTENT_ACCEL * extent.value.max(SIZE_MIN_PX);
-            extent.predict(dt, accel * accel);
+            extent.predict(dt, EXTENT_ACCEL * extent.value.max(SIZE_MIN_PX), nearer);
             extent.value = extent.value.max(1.0);
         }
     }
@@ -129,10 +153,19 @@ impl BoxFilter {
         self.height.value = self.height.value.max(1.0);
     }
 
-    /// No detection: the size stays as it is, because what was last seen growing or shrinking was often half hidden.
+    /// No detection: only the growth that width and height agree on goes on, because what was last seen narrowing was
+    /// often half hidden.
     pub(super) fn coast(&mut self) {
-        self.width.rest(EXTENT_RATE_SIGMA * self.width.value);
-        self.height.rest(EXTENT_RATE_SIGMA * self.height.value);
+        let growth = self.growth_rate();
+        self.width.rate = growth * self.width.value;
+        self.height.rate = growth * self.height.value;
+    }
+
+    /// Share of its size by which the box grows per second: what width and height agree on, else 0.
+    fn growth_rate(&self) -> f64 {
+        let of = |extent: &Axis| extent.rate / extent.value.max(1.0);
+        let (w, h) = (of(&self.width), of(&self.height));
+        if w * h > 0.0 { w.signum() * w.abs().min(h.abs()) } else { 0.0 }
     }
 
     /// Centre, px.
