@@ -1,6 +1,8 @@
 //! The tracker against little worlds with known truth: identities through occlusion and dropped frames, velocities,
 //! ego motion, order, repetition.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot read its input has failed")]
+
 mod track_support;
 
 use std::collections::{BTreeMap, BTreeSet};

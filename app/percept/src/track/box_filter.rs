@@ -232,18 +232,29 @@ mod tests {
         BoxPx { x0: cx - w / 2.0, y0: 0.0, x1: cx + w / 2.0, y1: 2.0 * w }
     }
 
+    /// What a camera of focal length 700 px sees of a thing 1.5 m wide, 2 m off its axis and `z` metres away.
+    fn seen_at(z: f64) -> BoxPx {
+        box_at((700.0 * 2.0 / z) as f32, (700.0 * 1.5 / z) as f32)
+    }
+
     #[test]
-    fn learns_speed_and_growth_at_any_frame_rate() {
+    fn foresees_what_comes_nearer_at_any_frame_rate() {
         for fps in [30.0, 10.0, 5.0] {
-            let mut f = BoxFilter::new(&box_at(100.0, 40.0));
+            let mut f = BoxFilter::new(&seen_at(30.0));
             for k in 1..=(2.0 * fps) as u32 {
-                let t = f64::from(k) / fps;
                 f.predict(1.0 / fps);
-                f.update(&box_at((100.0 + 60.0 * t) as f32, (40.0 + 10.0 * t) as f32), 0.9, 0.0);
+                f.update(&seen_at(30.0 - 8.0 * f64::from(k) / fps), 0.9, 0.0);
             }
-            assert!((f.cx.rate - 60.0).abs() < 2.0, "{fps} fps: {}", f.cx.rate);
-            assert!((f.growth().rate_px_s - 20.0).abs() < 2.0, "{fps} fps: {}", f.growth().rate_px_s);
+            let growth = 8.0 / 14.0;
+            assert!((f.growth_rate() - growth).abs() < 0.1 * growth, "{fps} fps: {}", f.growth_rate());
             assert!(f.cx.var_value > 0.0 && f.cx.var_value * f.cx.var_rate > f.cx.covariance * f.cx.covariance);
+            for _ in 0..(0.5 * fps) as u32 {
+                f.coast();
+                f.predict(1.0 / fps);
+            }
+            let coasted = (0.5 * fps).floor() / fps;
+            let iou = f.bbox().iou(&seen_at(14.0 - 8.0 * coasted));
+            assert!(iou > 0.8, "{fps} fps: overlap {iou} after half a second unseen");
         }
     }
 

@@ -1,7 +1,7 @@
 //! Position and velocity of one object: a constant-velocity Kalman filter in metres.
 //!
 //! Kept in the ground frame (`Odom`) where ego motion is known, else in the vehicle frame; which of the two is the
-//! tracker's to know, and [`MotionFilter::to_ground`], [`MotionFilter::to_relative`] and [`MotionFilter::transform`]
+//! tracker's to know, and [`MotionFilter::become_ground`], [`MotionFilter::become_relative`] and [`MotionFilter::transform`]
 //! carry a state across. The 6x6 covariance is held as three 3x3 blocks (position, position-velocity, velocity), which
 //! keeps it symmetric and the arithmetic small.
 
@@ -67,6 +67,8 @@ pub enum PositionUse {
 pub(super) struct Measured {
     pub(super) xyz: Vector3<f64>,
     pub(super) covariance: Matrix3<f64>,
+    /// Trace of the covariance.
+    pub(super) trace: f64,
     pub(super) source: DistanceSource,
     pub(super) age_s: f64,
 }
@@ -84,6 +86,7 @@ impl Measured {
         (finite && Cholesky::new(covariance).is_some()).then_some(Self {
             xyz,
             covariance,
+            trace: covariance.trace(),
             source,
             age_s: age_s.max(0.0),
         })
@@ -249,7 +252,7 @@ impl MotionFilter {
 
     /// From ground coordinates to vehicle coordinates, and from velocity over ground to the rate at which those
     /// coordinates change: v_rel = R^T*v - v_ego - omega x p.
-    pub(super) fn to_relative(&mut self, odom_from_vehicle: &Isometry3<f64>, twist: &VehicleTwist) {
+    pub(super) fn become_relative(&mut self, odom_from_vehicle: &Isometry3<f64>, twist: &VehicleTwist) {
         self.transform(&odom_from_vehicle.inverse());
         self.subtract_frame_velocity(twist);
     }
@@ -260,7 +263,7 @@ impl MotionFilter {
     }
 
     /// The way back: v = R*(v_rel + v_ego + omega x p).
-    pub(super) fn to_ground(&mut self, odom_from_vehicle: &Isometry3<f64>, twist: &VehicleTwist) {
+    pub(super) fn become_ground(&mut self, odom_from_vehicle: &Isometry3<f64>, twist: &VehicleTwist) {
         self.add_frame_velocity(twist, 1.0);
         self.transform(odom_from_vehicle);
     }

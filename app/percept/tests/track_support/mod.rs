@@ -2,6 +2,7 @@
 //!
 //! Owns the generator and the counting of identity switches; asserts nothing. Seeds make it the same every time.
 #![allow(dead_code, reason = "each test binary uses its own part of it")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot read its input has failed")]
 
 use std::collections::BTreeMap;
 
