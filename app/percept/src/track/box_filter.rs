@@ -33,6 +33,12 @@ const CENTRE_RATE_SIGMA: f64 = 2.0;
 const EXTENT_RATE_SIGMA: f64 = 0.5;
 /// An innovation beyond this many sigmas (a partly hidden object, a wrong box) is taken with less weight.
 const ROBUST_SIGMAS: f64 = 3.0;
+/// A box that lacks this share of its expected width (or height) may be covered from one side.
+const COVERED_SHARE: f64 = 0.12;
+/// It is, if one edge is off its expected place by no more than this share of the other's error.
+const EDGE_KEPT_SHARE: f64 = 0.35;
+/// The extent of a covered box is believed with a sigma so many times as large: it may have narrowed all the same.
+const COVERED_DOUBT: f64 = 5.0;
 /// Most that a distance is believed to shrink (or grow) between two frames, as a share of itself.
 const NEARER_MAX: f64 = 0.4;
 /// No box is taken for smaller than this, px: noise must not vanish.
@@ -142,13 +148,14 @@ impl BoxFilter {
 
     /// Takes in a detection made `age_s` before the state's time. A low score means a poorer box: up to twice the sigma.
     pub(super) fn update(&mut self, bbox: &BoxPx, score: f32, age_s: f64) {
-        let (cx, cy, w, h) = centre_extent(bbox);
-        let size = size_of(w, h);
+        let x = Span::uncovered(f64::from(bbox.x0), f64::from(bbox.x1), &self.cx, &self.width);
+        let y = Span::uncovered(f64::from(bbox.y0), f64::from(bbox.y1), &self.cy, &self.height);
+        let size = size_of(x.extent, y.extent);
         let doubt = 2.0 - f64::from(score.clamp(0.0, 1.0));
-        self.cx.update(cx, doubt * CENTRE_SIGMA * size, age_s);
-        self.cy.update(cy, doubt * CENTRE_SIGMA * size, age_s);
-        self.width.update(w, doubt * extent_sigma(w), age_s);
-        self.height.update(h, doubt * extent_sigma(h), age_s);
+        self.cx.update(x.centre, doubt * CENTRE_SIGMA * size, age_s);
+        self.cy.update(y.centre, doubt * CENTRE_SIGMA * size, age_s);
+        self.width.update(x.extent, doubt * x.doubt * extent_sigma(x.extent), age_s);
+        self.height.update(y.extent, doubt * y.doubt * extent_sigma(y.extent), age_s);
         self.width.value = self.width.value.max(1.0);
         self.height.value = self.height.value.max(1.0);
     }
@@ -208,6 +215,33 @@ impl BoxFilter {
             covariance: self.height.covariance,
             var_rate: self.height.var_rate,
         }
+    }
+}
+
+/// A measured box along one axis.
+struct Span {
+    centre: f64,
+    extent: f64,
+    /// Factor on the sigma of the extent.
+    doubt: f64,
+}
+
+impl Span {
+    /// The span from `low` to `high`; where it looks as if something covered the object from one side, the centre is
+    /// where it would be if the expected extent began at the edge that is still in its place. Otherwise an object that
+    /// walks behind another would seem to stop at its edge, and be sought there afterwards.
+    fn uncovered(low: f64, high: f64, centre: &Axis, expected: &Axis) -> Self {
+        let extent = high - low;
+        let (off_low, off_high) =
+            (low - (centre.value - expected.value / 2.0), high - (centre.value + expected.value / 2.0));
+        let (kept, moved) = (off_low.abs().min(off_high.abs()), off_low.abs().max(off_high.abs()));
+        let covered = expected.value - extent > COVERED_SHARE * expected.value && kept < EDGE_KEPT_SHARE * moved;
+        if !covered {
+            return Self { centre: (low + high) / 2.0, extent, doubt: 1.0 };
+        }
+        let half = expected.value / 2.0;
+        let whole_centre = if off_low.abs() < off_high.abs() { low + half } else { high - half };
+        Self { centre: whole_centre, extent, doubt: COVERED_DOUBT }
     }
 }
 

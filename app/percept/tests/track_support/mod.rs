@@ -46,7 +46,21 @@ pub(crate) struct Actor {
     pub(crate) hidden: Option<(f64, f64)>,
 }
 
+/// How long it takes to disappear behind something, seconds, and the share of the width last seen.
+const COVERING_S: f64 = 0.3;
+const LAST_SEEN_SHARE: f64 = 0.4;
+
 impl Actor {
+    /// Share of the width that can be seen; 0 while hidden.
+    fn visible_share(&self, t: f64) -> f64 {
+        let Some((from, to)) = self.hidden else { return 1.0 };
+        if t >= from && t < to {
+            return 0.0;
+        }
+        let apart = if t < from { from - t } else { t - to };
+        (LAST_SEEN_SHARE + (1.0 - LAST_SEEN_SHARE) * apart / COVERING_S).min(1.0)
+    }
+
     pub(crate) fn at(&self, t: f64) -> Vector3<f64> {
         self.start + self.velocity * t
     }
@@ -127,14 +141,14 @@ pub(crate) fn observe(
     let mut seen = Vec::new();
     for (index, actor) in actors.iter().enumerate() {
         let noises: Vec<f64> = (0..7).map(|_| random.normal()).collect();
-        if actor.hidden.is_some_and(|(from, to)| t >= from && t < to) {
+        let visible = actor.visible_share(t);
+        if visible == 0.0 {
             continue;
         }
         let point = pose.inverse().apply(&Point3::from_vector(actor.at(t)));
-        let Some(bbox) = project(actor, &optical_from_vehicle.apply(&point), &mount.camera, &noises, noise.box_share)
-        else {
-            continue;
-        };
+        let full = project(actor, &optical_from_vehicle.apply(&point), &mount.camera, &noises, noise.box_share);
+        let Some(mut bbox) = full else { continue };
+        bbox.x1 = bbox.x0 + bbox.width() * visible as f32;
         let position = noise.range_sigma_m.map(|sigma| {
             let lateral = 0.05 * actor.width_m;
             let ray = point.xyz.normalize();
