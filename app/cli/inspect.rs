@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
 use ocellus_percept::space::{Frame, Rig, Transform, Vehicle};
 use ocellus_sense::labels::LabelSummary;
@@ -89,10 +89,12 @@ fn launch(path: &Path) -> Result<Found> {
 }
 
 fn calibration(path: &Path) -> Result<Found> {
-    let rig = Rig::default();
-    let mut text = format!("calibration {}\n", path.display());
-    rig_text(&mut text, &rig);
-    Ok(Found { text, json: json!({"kind": "calibration", "rig": rig_json(&rig)}) })
+    let read = ocellus_sense::calib::read(path).map_err(exit::usage)?;
+    let mut text = format!("calibration {} ({})\n", path.display(), read.form);
+    rig_text(&mut text, &read.rig);
+    read.notes.iter().for_each(|note| text.push_str(&format!("  note       {note}\n")));
+    let json = json!({"kind": "calibration", "form": read.form, "rig": rig_json(&read.rig), "notes": read.notes});
+    Ok(Found { text, json })
 }
 
 fn drive_text(info: &DriveInfo) -> String {
@@ -164,7 +166,7 @@ fn rig_text(text: &mut String, rig: &Rig) {
         let p = mount.vehicle_from_lidar.isometry().translation.vector;
         let _ = writeln!(text, "    {name}: at ({:.3}, {:.3}, {:.3}) m in the vehicle frame", p.x, p.y, p.z);
     }
-    for suspicion in Vec::<String>::new() {
+    for suspicion in rig.suspicions() {
         let _ = writeln!(text, "    suspicious: {suspicion}");
     }
 }
@@ -206,7 +208,7 @@ fn rig_json(rig: &Rig) -> Value {
             (name.clone(), json!({"position_m": place(&mount.vehicle_from_lidar)}))
         })
         .collect();
-    json!({"cameras": cameras, "lidars": lidars, "suspicions": []})
+    json!({"cameras": cameras, "lidars": lidars, "suspicions": rig.suspicions()})
 }
 
 fn place<F: Frame>(vehicle_from_sensor: &Transform<Vehicle, F>) -> [f64; 3] {

@@ -17,7 +17,8 @@ use crate::wire;
 pub struct Replay {
     /// A recorded drive: KITTI raw or object, Argoverse 2 log, folder of pictures, video file.
     drive: PathBuf,
-    /// An ONNX file, or the name of a folder under models/; may be given several times. None: LiDAR only.
+    /// An ONNX file, the name of a folder under models/, or `truth` for the drive's own labels; may be given several
+    /// times. None: LiDAR only.
     #[arg(long = "model", value_name = "FILE|NAME")]
     models: Vec<PathBuf>,
     /// The folder the results go to.

@@ -18,6 +18,9 @@ const THREADS_MAX: usize = 256;
 /// A sweep older than this says too little about a moving scene: two turns of a 10 Hz LiDAR and some jitter.
 const SWEEP_AGE_MS_MAX_DEFAULT: f64 = 250.0;
 
+/// A model's path that stands for the drive's own labels as detector.
+pub const TRUTH: &str = "truth";
+
 /// How fast a drive is replayed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Speed {
@@ -74,6 +77,8 @@ pub struct Plan {
     pub speed: Speed,
     /// The networks; none for a LiDAR-only run.
     pub models: Vec<ModelPlan>,
+    /// Whether the drive's own labels stand in for a detector: a model whose path is `truth`.
+    pub truth: bool,
     /// Our own worker threads.
     pub threads: usize,
     /// The ONNX Runtime library, where told.
@@ -117,6 +122,11 @@ impl Plan {
         Self::validate(file).map_err(exit::usage)
     }
 
+    /// Whether anything looks at pictures.
+    pub fn sees(&self) -> bool {
+        self.truth || !self.models.is_empty()
+    }
+
     fn validate(file: &LaunchFile) -> Result<Self> {
         let drive = file.source.drive.clone().ok_or_else(|| missing("source.drive", "the path of a recorded drive"))?;
         let out = file.output.dir.clone().ok_or_else(|| missing("output.dir", "the folder the results go to"))?;
@@ -129,7 +139,9 @@ impl Plan {
         if let Some(height) = file.fusion.camera_height_m {
             in_range("fusion.camera_height_m", height, 0.05, 20.0)?;
         }
-        let models = file.model.iter().enumerate().map(|(i, m)| model(i, m)).collect::<Result<_>>()?;
+        let is_truth = |table: &ModelTable| table.path.as_deref() == Some(Path::new(TRUTH));
+        let networks = file.model.iter().enumerate().filter(|(_, m)| !is_truth(m));
+        let models = networks.map(|(i, m)| model(i, m)).collect::<Result<_>>()?;
         Ok(Self {
             written: toml::to_string(file)?,
             drive,
@@ -137,6 +149,7 @@ impl Plan {
             sensors: file.source.sensors.clone(),
             speed: speed(file.source.speed.as_ref())?,
             models,
+            truth: file.model.iter().any(is_truth),
             threads,
             ort_lib: file.runtime.ort_lib.clone(),
             fusion_wait_s: wait_ms * 1e-3,
@@ -224,6 +237,21 @@ mod tests {
         assert_eq!((plan.speed, plan.threads, plan.models[0].intra_threads), (Speed::Max, 2, 2));
         assert_eq!(plan.models[0].providers, ["cpu"]);
         assert_eq!(plan.viewer, ViewerPlan::None);
+    }
+
+    #[test]
+    fn every_shipped_launch_file_is_a_valid_plan() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("launch");
+        let mut seen = 0;
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|e| e == "toml") {
+                let file = LaunchFile::read(&path, &["output.dir=out".into()]).unwrap();
+                Plan::from_file(&file).unwrap_or_else(|e| panic!("{}: {e:#}", path.display()));
+                seen += 1;
+            }
+        }
+        assert!(seen > 0);
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub struct Classes {
 }
 
 impl Classes {
-    /// Numbers the classes of `models`, each a list of names (empty for depth networks).
+    /// Numbers the classes of `models`, each a list of names (empty for depth networks); the drive's own labels come last.
     pub fn new<'a>(models: impl IntoIterator<Item = &'a [String]>) -> Self {
         let mut names = vec!["unknown".to_owned()];
         let mut known: BTreeMap<String, u32> = BTreeMap::new();
@@ -35,6 +35,11 @@ impl Classes {
     /// Our number of a network's class.
     pub fn of(&self, model: usize, class: u32) -> u32 {
         self.ours.get(model).and_then(|list| list.get(class as usize)).copied().unwrap_or(self.unknown())
+    }
+
+    /// Our number of a class of the drive's own labels, which are numbered after the networks.
+    pub fn of_truth(&self, class: u32) -> u32 {
+        self.of(self.ours.len().saturating_sub(1), class)
     }
 
     /// The number of what no detector knows.

@@ -58,6 +58,8 @@ pub struct Frame {
     pub inputs: Vec<ModelInput>,
     /// How many networks will answer for this frame.
     pub parts: usize,
+    /// The drive's own labels where they stand in for a detector, their classes indexing [`super::truth::Truth::classes`].
+    pub truth: Vec<Detection>,
 }
 
 /// A network's input for one frame.

@@ -13,6 +13,7 @@ mod provenance;
 mod sensors;
 mod source;
 mod summary;
+mod truth;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -46,6 +47,7 @@ use perceive::{Perceive, PerceiveParts};
 use prepare::{InputPlan, Prepare};
 use sensors::Chosen;
 use source::Source;
+use truth::Truth;
 use summary::{Ended, Seen};
 
 pub use summary::Summary;
@@ -73,20 +75,21 @@ pub fn run(plan: &Plan) -> Result<Summary> {
     for note in &drive.info().notes {
         notes.say("drive", note.clone());
     }
-    for suspicion in Vec::<String>::new() {
+    for suspicion in drive.info().rig.suspicions() {
         notes.say("calibration", suspicion);
     }
     let latency = Latency::new();
     let ledger = Ledger::new();
     let chosen = sensors::choose(plan, drive.as_ref(), &ledger)?;
     let models = load_models(plan, &notes)?;
+    let truth = if plan.truth { Some(Truth::of(&drive).ok_or_else(|| no_labels(plan))?) } else { None };
     sensors::check_models(plan, &chosen, &models)?;
     let writer = objects_in(&plan.out)?;
     let run = provenance::before(plan, drive.as_ref(), &chosen, &models)?;
 
     let started = Instant::now();
     let seen = Arc::new(Mutex::new(Seen::default()));
-    let pipeline = Pipeline { plan, drive, chosen, latency, notes, seen, crew: Crew::new() };
+    let pipeline = Pipeline { plan, drive, chosen, truth, latency, notes, seen, crew: Crew::new() };
     let report = pipeline.start(models, writer)?;
     let Pipeline { latency, notes, seen, crew, .. } = pipeline;
     let seen = seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -109,6 +112,11 @@ pub fn run(plan: &Plan) -> Result<Summary> {
         return Err(anyhow!("{failures}; what was finished until then is in {}", plan.out.display()));
     }
     Ok(summary)
+}
+
+fn no_labels(plan: &Plan) -> anyhow::Error {
+    let drive = plan.drive.display();
+    exit::usage(anyhow!("{drive}: truth was asked for as detector, and the drive has no labels; give a network with --model"))
 }
 
 fn load_models(plan: &Plan, notes: &Notes) -> Result<Vec<Model>> {
@@ -137,6 +145,7 @@ struct Pipeline<'a> {
     plan: &'a Plan,
     drive: Arc<dyn Drive>,
     chosen: Chosen,
+    truth: Option<Truth>,
     latency: Latency,
     notes: Notes,
     seen: Arc<Mutex<Seen>>,
@@ -149,14 +158,15 @@ impl Pipeline<'_> {
         let crew = &self.crew;
         let report_score = self.plan.models.iter().filter_map(|m| m.score).fold(None, min).unwrap_or(REPORT_SCORE_DEFAULT);
         let has_depth = models.iter().any(Model::is_depth);
-        let classes = Classes::new(models.iter().map(|m| m.spec.classes.as_slice()));
+        let truth = self.truth.as_ref().map(Truth::classes);
+        let classes = Classes::new(models.iter().map(|m| m.spec.classes.as_slice()).chain(truth));
         let outputs = self.sinks(writer, has_depth)?;
 
         let (to_perceive, perceive_input) = self.queue::<Message>(QueueSpec::block("perceive", PERCEIVE_QUEUE));
         let perceive = Perceive::new(PerceiveParts {
             drive: Arc::clone(&self.drive),
             sensors: self.chosen.sensors.clone(),
-            lidar_only: models.is_empty(),
+            lidar_only: !self.plan.sees(),
             classes,
             sweep_age_s_max: self.plan.sweep_age_s_max,
             wait_s: self.plan.fusion_wait_s,
@@ -240,6 +250,7 @@ impl Pipeline<'_> {
         }
         Ok(Prepare {
             inputs,
+            truth: self.truth.clone(),
             image: Image::empty(),
             decoding: self.stage("decode"),
             preprocessing: self.stage("preprocess"),

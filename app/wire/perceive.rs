@@ -10,7 +10,7 @@ use ocellus_percept::assess::{TtcConfig, ttc_from_growth, ttc_from_kinematics};
 use ocellus_percept::cloud::Cloud;
 use ocellus_percept::depth::DepthMap;
 use ocellus_percept::detection::Detection;
-use ocellus_percept::fuse::{Distance, FrameContext, Fuser, FuserConfig, Sweep};
+use ocellus_percept::fuse::{Distance, FrameContext, Fuser, FuserConfig, Obstacle, ObstacleFinder, Sweep};
 use ocellus_percept::report::{FrameReport, Object, SensorState, Trigger};
 use ocellus_percept::space::{Camera, CameraMount, Lidar, LidarMount, Odom, Optical, Point3, Transform, Vehicle};
 use ocellus_percept::time::Timestamp;
@@ -20,7 +20,7 @@ use ocellus_sense::{Drive, SensorKind};
 use super::classes::Classes;
 use super::frame::{Answer, Content, Frame, Item, Message, Origin, Part};
 use super::notes::Notes;
-use super::obstacles::ObstacleFinder;
+use super::obstacles;
 use super::outputs::{Outputs, Perceived};
 use super::source::RunSensor;
 use super::summary::Seen;
@@ -68,6 +68,7 @@ pub struct Perceive {
     /// The newest sweep of each LiDAR, by run sensor.
     sweeps: Vec<Option<CurrentSweep>>,
     obstacles: ObstacleFinder,
+    found: Vec<Obstacle>,
     observations: Vec<Observation>,
     tracked: Vec<TrackOutput>,
     measured: Vec<Option<Measured>>,
@@ -124,6 +125,7 @@ impl Perceive {
             next: 0,
             ids: TrackIds::default(),
             obstacles: ObstacleFinder::default(),
+            found: Vec::new(),
             observations: Vec::new(),
             tracked: Vec::new(),
             measured: Vec::new(),
@@ -211,15 +213,22 @@ impl Perceive {
         let rig = drive.rig_at(origin.entry);
         let mount = rig.lidars.get(&self.parts.sensors[origin.sensor].name);
         let vehicle_from_lidar = mount.map_or_else(Transform::identity, |m: &LidarMount| m.vehicle_from_lidar);
-        let found = self.parts.fusing.time(|| self.obstacles.find(cloud, &vehicle_from_lidar));
+        let Self { obstacles, found, .. } = self;
+        if self.parts.fusing.time(|| obstacles.find(cloud, &vehicle_from_lidar, found)).is_none() {
+            let name = &self.parts.sensors[origin.sensor].name;
+            self.parts.notes.say("no ground", format!("{name} sweep {}: no ground in it, so no obstacles are told", origin.seq));
+            let report = self.report(origin, Trigger::Lidar, SensorState::Blind, None);
+            return self.send(Perceived::bare(report));
+        }
         self.observations.clear();
-        self.observations.extend(found.iter().map(|o| o.observation(self.parts.classes.unknown())));
+        let unknown = self.parts.classes.unknown();
+        self.observations.extend(self.found.iter().map(|o| obstacles::observation(o, unknown)));
         let odom_from_vehicle = drive.odom_from_vehicle(origin.t);
         let frame = TrackFrame { odom_from_vehicle: odom_from_vehicle.as_ref(), ..TrackFrame::at(origin.t) };
         let view = &mut self.views[origin.sensor];
         self.parts.tracking.time(|| view.tracker.step(&mut self.ids, frame, &self.observations, &mut self.tracked));
-        let rows = found.iter().zip(&self.tracked);
-        let objects = rows.filter_map(|(obstacle, tracked)| obstacle.object(tracked)).collect();
+        let rows = self.found.iter().zip(&self.tracked);
+        let objects = rows.filter_map(|(obstacle, tracked)| obstacles::object(obstacle, tracked)).collect();
         let report = self.report(origin, Trigger::Lidar, SensorState::Fresh, Some(objects));
         self.send(Perceived::bare(report))
     }
@@ -235,6 +244,8 @@ impl Perceive {
                 Answer::Depth(map) => depth = Some(Arc::new(map)),
             }
         }
+        let truth = frame.truth.iter();
+        detections.extend(truth.map(|d| Detection { class: self.parts.classes.of_truth(d.class), ..d.clone() }));
         self.parts.classes.suppress_across_models(&mut detections);
         let objects = self.understand(&origin, frame, &detections, depth.as_deref());
         let report = self.report(&origin, Trigger::Camera, SensorState::Fresh, Some(objects));

@@ -11,8 +11,9 @@ use ocellus_flow::stage::Stage;
 use ocellus_percept::image::Image;
 use ocellus_percept::tensor::Preprocessor;
 
-use super::frame::{Content, Frame, Item, ModelInput};
+use super::frame::{Content, Frame, Item, ModelInput, Origin};
 use super::notes::Notes;
+use super::truth::Truth;
 
 /// What the workers need to know of one network.
 pub struct InputPlan {
@@ -28,6 +29,8 @@ pub struct InputPlan {
 pub struct Prepare {
     /// By network.
     pub inputs: Vec<InputPlan>,
+    /// The drive's own labels, where they stand in for a detector.
+    pub truth: Option<Truth>,
     /// The decoded picture, reused.
     pub image: Image,
     /// Time of decoding pictures.
@@ -43,7 +46,7 @@ impl Stage<Item, Item> for Prepare {
 
     fn step(&mut self, mut item: Item) -> Result<Item, Infallible> {
         if let Content::Frame(frame) = &mut item.content
-            && let Err(message) = self.frame(frame, item.origin.sensor)
+            && let Err(message) = self.frame(frame, &item.origin)
         {
             self.notes.say("lost", message);
             item.content = Content::Lost;
@@ -53,11 +56,11 @@ impl Stage<Item, Item> for Prepare {
 }
 
 impl Prepare {
-    fn frame(&mut self, frame: &mut Frame, sensor: usize) -> Result<(), String> {
+    fn frame(&mut self, frame: &mut Frame, origin: &Origin) -> Result<(), String> {
         let Self { image, inputs, .. } = self;
         self.decoding.time(|| ocellus_sense::decode_image(&frame.picture, image)).map_err(|e| e.to_string())?;
         frame.size = (image.width(), image.height());
-        for (model, plan) in inputs.iter_mut().enumerate().filter(|(_, plan)| plan.looks_at[sensor]) {
+        for (model, plan) in inputs.iter_mut().enumerate().filter(|(_, plan)| plan.looks_at[origin.sensor]) {
             // The pool holds as many tensors as there can be frames between here and the network, so it never waits
             // for one of them; it answers nothing only when the run is being halted.
             let Some(mut tensor) = plan.tensors.take() else { return Err("the run is being halted".to_owned()) };
@@ -66,6 +69,9 @@ impl Prepare {
             frame.inputs.push(ModelInput { model, tensor, geometry });
         }
         frame.parts = frame.inputs.len();
+        if let Some(truth) = &self.truth {
+            frame.truth = truth.detections(origin.entry, frame.size);
+        }
         Ok(())
     }
 }

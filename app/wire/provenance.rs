@@ -40,6 +40,7 @@ pub fn before(plan: &Plan, drive: &dyn Drive, chosen: &Chosen, models: &[Model])
     }));
     run.insert("calibration".into(), calibration(info.rig_source.as_deref(), plan.calib.as_deref())?);
     run.insert("models".into(), models.iter().map(Model::to_json).collect::<Vec<_>>().into());
+    run.insert("truth_as_detector".into(), plan.truth.into());
     run.insert("threads".into(), json!({
         "workers": plan.threads,
         "intra": plan.models.iter().map(|m| m.intra_threads).collect::<Vec<_>>(),

@@ -35,7 +35,7 @@ pub fn choose(plan: &Plan, drive: &dyn Drive, ledger: &Ledger) -> Result<Chosen>
     let mut sensors = Vec::new();
     let mut run_sensor = vec![None; infos.len()];
     for (i, info) in infos.iter().enumerate() {
-        let used = info.kind == SensorKind::Lidar || !plan.models.is_empty();
+        let used = info.kind == SensorKind::Lidar || plan.sees();
         if info.count > 0 && wanted(&info.name) && used {
             run_sensor[i] = Some(sensors.len());
             sensors.push(RunSensor { name: info.name.clone(), kind: info.kind, book: ledger.sensor(&info.name) });
@@ -43,7 +43,7 @@ pub fn choose(plan: &Plan, drive: &dyn Drive, ledger: &Ledger) -> Result<Chosen>
     }
     if sensors.is_empty() {
         let path = drive.info().path.display();
-        let why = if plan.models.is_empty() { "no LiDAR data, and no network was given for its cameras: add --model" } else { "no data" };
+        let why = if !plan.sees() { "no LiDAR data, and no network was given for its cameras: add --model" } else { "no data" };
         return Err(exit::usage(anyhow!("{path}: {why}")));
     }
     let order = order_entries(drive, &run_sensor, plan.fusion_wait_s);
@@ -52,7 +52,7 @@ pub fn choose(plan: &Plan, drive: &dyn Drive, ledger: &Ledger) -> Result<Chosen>
 
 /// Refuses networks that could not see anything, and a depth network alone.
 pub fn check_models(plan: &Plan, chosen: &Chosen, models: &[Model]) -> Result<()> {
-    if models.is_empty() {
+    if !plan.sees() {
         return Ok(());
     }
     if chosen.names(SensorKind::Camera).is_empty() {
@@ -61,7 +61,7 @@ pub fn check_models(plan: &Plan, chosen: &Chosen, models: &[Model]) -> Result<()
             plan.drive.display()
         )));
     }
-    if models.iter().all(Model::is_depth) {
+    if !plan.truth && models.iter().all(Model::is_depth) {
         return Err(exit::usage(anyhow!("a depth network alone finds no obstacles: add a detector with --model")));
     }
     Ok(())

@@ -107,6 +107,7 @@ impl Source {
                 size: (0, 0),
                 inputs: Vec::new(),
                 parts: 0,
+                truth: Vec::new(),
             }),
             Ok(Payload::Cloud(cloud)) => Content::Sweep(Arc::new(cloud)),
             Err(error) => {
