@@ -108,6 +108,13 @@ fn error_lasts_s(source: DistanceSource) -> f64 {
     }
 }
 
+/// A measurement's difference from what is expected, the Cholesky factor of its covariance, and it in sigmas.
+struct Innovation {
+    nu: Vector3<f64>,
+    factor: Cholesky<f64, Const<3>>,
+    white: Vector3<f64>,
+}
+
 /// The 3D state of one track.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct MotionFilter {
@@ -206,7 +213,7 @@ impl MotionFilter {
             // The new source's bias and the old one's both stand between the state and the measurement.
             self.pp += m.covariance + self.covariance_before;
         }
-        let Some((_, _, white)) = self.whitened(&m) else { return self.refuse(&m, kept_in) };
+        let Some(Innovation { white, .. }) = self.whitened(&m) else { return self.refuse(&m, kept_in) };
         // What is refused is noted too: hard braking must not pass for a wrong measurement for long.
         self.drift += (white.cap_magnitude(DRIFT_SIGMAS_MAX) - self.drift) * DRIFT_WEIGHT;
         // The noise that this innovation shows to be missing was missing since the last measurement already.
@@ -226,22 +233,21 @@ impl MotionFilter {
 
     /// Takes in `m` if it lies within the gate; whether it does.
     fn take_within_gate(&mut self, m: &Measured) -> bool {
-        let Some((nu, factor, white)) = self.whitened(m) else { return false };
-        let within = white.norm_squared() <= GATE_D2;
+        let Some(innovation) = self.whitened(m) else { return false };
+        let within = innovation.white.norm_squared() <= GATE_D2;
         if within {
-            self.take(m, &factor, &nu);
+            self.take(m, &innovation.factor, &innovation.nu);
             self.measured_by(m);
         }
         within
     }
 
-    /// The innovation of `m`, the Cholesky factor of its covariance, and the innovation in sigmas; `None` where the
-    /// covariance is singular or a number is not finite.
-    fn whitened(&self, m: &Measured) -> Option<(Vector3<f64>, Cholesky<f64, Const<3>>, Vector3<f64>)> {
+    /// The innovation of `m`; `None` where its covariance is singular or a number is not finite.
+    fn whitened(&self, m: &Measured) -> Option<Innovation> {
         let (nu, s) = self.innovation(m);
         let factor = Cholesky::new(s)?;
         let white = factor.l_dirty().solve_lower_triangular(&nu)?;
-        white.norm_squared().is_finite().then_some((nu, factor, white))
+        white.norm_squared().is_finite().then_some(Innovation { nu, factor, white })
     }
 
     /// Loosens the state as if for the last `dt` seconds the object had braked or swerved as hard as it may.
