@@ -4,6 +4,8 @@
 //! number. The real files' declarations must also be recognised, and the input made of the same pictures must agree
 //! with OpenCV's to a grey level.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
 mod support;
 
 use std::collections::BTreeMap;

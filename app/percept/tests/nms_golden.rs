@@ -1,5 +1,7 @@
 //! Suppression against OpenCV's `NMSBoxes` on the same boxes.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
 mod support;
 
 use ocellus_percept::detection::BoxPx;

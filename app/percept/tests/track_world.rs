@@ -178,7 +178,7 @@ fn velocity_is_within_half_a_metre_per_second_after_a_second() {
             let (p50, p95, worst) =
                 (errors[errors.len() / 2], errors[errors.len() * 95 / 100], errors[errors.len() - 1]);
             println!("{fps} fps drop {drop} sigma {range_sigma_m}: p50 {p50:.3} p95 {p95:.3} worst {worst:.3}");
-            assert!(p95 < 0.5, "{fps} fps, {drop} dropped, seed {seed}: p95 {p95:.2} worst {worst:.2}");
+            assert!(p95 < 0.5 && worst < 0.8, "{fps} fps, {drop} dropped, seed {seed}: p95 {p95:.2} worst {worst:.2}");
         }
     }
 }

@@ -45,7 +45,7 @@ impl Default for TrackerConfig {
             tentative_max_s: 0.25,
             gap_reset_s: 3.0,
             max_tracks: 512,
-            accel_noise_ground: 0.5,
+            accel_noise_ground: 0.35,
             accel_noise_relative: 1.0,
             velocity_sigma_shown_mps: 1.5,
             velocity_sigma_hidden_mps: 2.5,

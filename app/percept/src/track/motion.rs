@@ -5,7 +5,7 @@
 //! carry a state across. The 6x6 covariance is held as three 3x3 blocks (position, position-velocity, velocity), which
 //! keeps it symmetric and the arithmetic small.
 
-use nalgebra::{Cholesky, Isometry3, Matrix3, Rotation3, Vector3};
+use nalgebra::{Cholesky, Const, Isometry3, Matrix3, Rotation3, Vector3};
 
 use super::ego::VehicleTwist;
 use crate::report::DistanceSource;
@@ -26,12 +26,17 @@ const SPEED_SIGMA_VERTICAL: f64 = 1.0;
 /// Vertical acceleration noise as a share of horizontal.
 const VERTICAL_ACCEL_SHARE: f64 = 0.3;
 /// Weight of the newest innovation in their running mean.
-const DRIFT_WEIGHT: f64 = 0.25;
+const DRIFT_WEIGHT: f64 = 0.4;
 /// Expected squared length of that mean while the model holds: 3 axes of variance w / (2 - w).
 const DRIFT_EXPECTED: f64 = 3.0 * DRIFT_WEIGHT / (2.0 - DRIFT_WEIGHT);
 /// The mean is taken for a manoeuvre when its squared length is so many times the expected (exceeded by chance in one
 /// frame of 17); process noise then grows in proportion.
 const DRIFT_TOLERATED: f64 = 2.5;
+/// As hard as anything on a road brakes or swerves, m/s^2: the second measurement beyond the gate is taken in if that
+/// explains it.
+const MANOEUVRE_MPS2: f64 = 10.0;
+/// Most that a single innovation counts in that mean, sigmas.
+const DRIFT_SIGMAS_MAX: f64 = 6.0;
 /// Most that process noise is raised, in sigma.
 const MANOEUVRE_NOISE_MAX: f64 = 8.0;
 /// Two measurements closer in time than this are one and the same, seconds.
@@ -103,6 +108,13 @@ fn error_lasts_s(source: DistanceSource) -> f64 {
     }
 }
 
+/// A measurement's difference from what is expected, the Cholesky factor of its covariance, and it in sigmas.
+struct Innovation {
+    nu: Vector3<f64>,
+    factor: Cholesky<f64, Const<3>>,
+    white: Vector3<f64>,
+}
+
 /// The 3D state of one track.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct MotionFilter {
@@ -124,6 +136,9 @@ pub(super) struct MotionFilter {
     refusals: u32,
     /// Running mean of whitened innovations: near zero while the velocity is constant, off it in a manoeuvre.
     drift: Vector3<f64>,
+    /// Process noise in calm, and as last applied.
+    accel_noise: f64,
+    noise: f64,
 }
 
 impl MotionFilter {
@@ -140,24 +155,37 @@ impl MotionFilter {
             covariance_before: m.covariance,
             refusals: 0,
             drift: Vector3::zeros(),
+            accel_noise: 0.0,
+            noise: 0.0,
         }
     }
 
-    /// Moves the state on by `dt` seconds under white acceleration of `accel_noise` m/s per sqrt(s).
+    /// Moves the state on by `dt` seconds under white acceleration of `accel_noise` m/s per sqrt(s), raised in a
+    /// manoeuvre.
     pub(super) fn predict(&mut self, dt: f64, accel_noise: f64) {
-        let drift = self.drift.norm_squared() / DRIFT_EXPECTED;
-        let sigma = accel_noise * (drift / DRIFT_TOLERATED).clamp(1.0, MANOEUVRE_NOISE_MAX);
-        let q = sigma * sigma;
-        let density = Vector3::new(q, q, q * VERTICAL_ACCEL_SHARE * VERTICAL_ACCEL_SHARE);
         self.position += self.velocity * dt;
         self.pp += (self.pv + self.pv.transpose()) * dt + self.vv * (dt * dt);
         self.pv += self.vv * dt;
+        self.noise = accel_noise * self.manoeuvre_factor();
+        self.accel_noise = accel_noise;
+        self.add_noise(dt, self.noise * self.noise);
+        self.since_measured_s += dt;
+    }
+
+    /// How much more process noise there is than in calm, in sigma: 1 unless the innovations have drifted off zero.
+    fn manoeuvre_factor(&self) -> f64 {
+        let drift = self.drift.norm_squared() / DRIFT_EXPECTED;
+        (drift / DRIFT_TOLERATED).clamp(1.0, MANOEUVRE_NOISE_MAX)
+    }
+
+    /// White acceleration of spectral density `q` over `dt` seconds.
+    fn add_noise(&mut self, dt: f64, q: f64) {
+        let density = Vector3::new(q, q, q * VERTICAL_ACCEL_SHARE * VERTICAL_ACCEL_SHARE);
         for (i, d) in density.iter().enumerate() {
             self.pp[(i, i)] += d * dt * dt * dt / 3.0;
             self.pv[(i, i)] += d * dt * dt / 2.0;
             self.vv[(i, i)] += d * dt;
         }
-        self.since_measured_s += dt;
     }
 
     /// Difference of `m` from what is expected at its time, and its covariance.
@@ -185,21 +213,55 @@ impl MotionFilter {
             // The new source's bias and the old one's both stand between the state and the measurement.
             self.pp += m.covariance + self.covariance_before;
         }
-        let (nu, s) = self.innovation(&m);
-        let Some(factor) = Cholesky::new(s) else { return self.refuse(&m, kept_in) };
-        let d2 = nu.dot(&factor.solve(&nu));
-        if d2.is_nan() || d2 > GATE_D2 {
-            return self.refuse(&m, kept_in);
+        let Some(Innovation { white, .. }) = self.whitened(&m) else { return self.refuse(&m, kept_in) };
+        // What is refused is noted too: hard braking must not pass for a wrong measurement for long.
+        self.drift += (white.cap_magnitude(DRIFT_SIGMAS_MAX) - self.drift) * DRIFT_WEIGHT;
+        // The noise that this innovation shows to be missing was missing since the last measurement already.
+        let noise = self.accel_noise * self.manoeuvre_factor();
+        self.add_noise(newer_by.max(0.0), (noise * noise - self.noise * self.noise).max(0.0));
+        if self.take_within_gate(&m) {
+            return PositionUse::Used;
         }
-        self.take(&m, &factor, &nu);
-        let white = factor.l().solve_lower_triangular(&nu).unwrap_or_default();
-        self.drift += (white - self.drift) * DRIFT_WEIGHT;
-        self.measured_by(&m);
-        PositionUse::Used
+        let usual = *self;
+        self.allow_manoeuvre(newer_by);
+        if self.refusals > 0 && self.take_within_gate(&m) {
+            return PositionUse::Used;
+        }
+        *self = usual;
+        self.refuse(&m, kept_in)
+    }
+
+    /// Takes in `m` if it lies within the gate; whether it does.
+    fn take_within_gate(&mut self, m: &Measured) -> bool {
+        let Some(innovation) = self.whitened(m) else { return false };
+        let within = innovation.white.norm_squared() <= GATE_D2;
+        if within {
+            self.take(m, &innovation.factor, &innovation.nu);
+            self.measured_by(m);
+        }
+        within
+    }
+
+    /// The innovation of `m`; `None` where its covariance is singular or a number is not finite.
+    fn whitened(&self, m: &Measured) -> Option<Innovation> {
+        let (nu, s) = self.innovation(m);
+        let factor = Cholesky::new(s)?;
+        let white = factor.l_dirty().solve_lower_triangular(&nu)?;
+        white.norm_squared().is_finite().then_some(Innovation { nu, factor, white })
+    }
+
+    /// Loosens the state as if for the last `dt` seconds the object had braked or swerved as hard as it may.
+    fn allow_manoeuvre(&mut self, dt: f64) {
+        let (dp, dv) = (0.5 * MANOEUVRE_MPS2 * dt * dt, MANOEUVRE_MPS2 * dt);
+        for i in 0..2 {
+            self.pp[(i, i)] += dp * dp;
+            self.pv[(i, i)] += dp * dv;
+            self.vv[(i, i)] += dv * dv;
+        }
     }
 
     /// The Kalman update proper: with S = L*L^T and W = P*H^T*L^-T it is P - W*W^T, symmetric by construction.
-    fn take(&mut self, m: &Measured, factor: &Cholesky<f64, nalgebra::Const<3>>, nu: &Vector3<f64>) {
+    fn take(&mut self, m: &Measured, factor: &Cholesky<f64, Const<3>>, nu: &Vector3<f64>) {
         let position_gain = self.pp - self.pv * m.age_s;
         let velocity_gain = self.pv.transpose() - self.vv * m.age_s;
         let weighted = factor.solve(nu);

@@ -16,6 +16,7 @@ use crate::model::{
     DepthKind, ElementType, HeadFamily, InputSpec, IoInfo, ModelSpec, Resize, SpecOverrides, Thresholds, coco,
 };
 use crate::tensor::decode::shape_text;
+use defaults::Usual;
 use metadata::Facts;
 
 /// The head families, as manifests name them.
@@ -87,7 +88,10 @@ pub fn recognise_with(
     let mut guesses = Vec::new();
     let picture = picture_input(inputs, told)?;
     let (head, shown) = head_family(outputs, picture, &facts, told, &mut guesses)?;
+    let takes_bytes = picture.element == Some(ElementType::U8);
     let usual = defaults::usual(head, outputs.len());
+    // A network that takes bytes normalises them itself.
+    let usual = if takes_bytes { Usual { mean: [0.0; 3], scale: [1.0; 3], ..usual } } else { usual };
     let (width, height) = input_size(picture, &facts, told, usual.side, &mut guesses)?;
     let classes = class_names(head, shown, outputs, &facts, told, &mut guesses)?;
     let mut guess = |what: &str, is_told: bool| {

@@ -35,10 +35,13 @@ const NANODET: [(&str, &[usize]); 6] = [
     ("dis_pred_stride_32", &[1, 100, 32]),
 ];
 
+/// Input shape, outputs, and the family and number of classes to be told from them.
+type Case<'a> = (&'a [usize], &'a [(&'a str, &'a [usize])], HeadFamily, usize);
+
 #[test]
 fn each_family_is_told_from_shapes_alone() {
     let square = |side: usize| [1, 3, side, side];
-    let cases: [(&[usize], &[(&str, &[usize])], HeadFamily, usize); 16] = [
+    let cases: [Case<'_>; 16] = [
         (&square(416), &[("output", &[1, 3549, 85])], HeadFamily::Yolox, 80),
         (&[1, 3, 256, 512], &[("output", &[1, 2688, 8])], HeadFamily::Yolox, 3),
         (&square(320), &[("output", &[1, 6300, 85])], HeadFamily::Yolov5, 80),
@@ -117,6 +120,13 @@ fn dynamic_sizes_get_the_familys_own() {
     assert!(
         spec.guesses.iter().any(|g| g.contains("640x640")) && spec.guesses.iter().any(|g| g.contains("others fit"))
     );
+}
+
+#[test]
+fn a_network_that_takes_bytes_normalises_by_itself() {
+    let input = IoInfo { element: Some(ElementType::U8), ..io("images", &[1, 3, 640, 640]) };
+    let spec = recognise("n", &[input], &[io("output0", &[1, 84, 8400])], &BTreeMap::new()).unwrap();
+    assert_eq!((spec.input.mean, spec.input.scale, spec.input.element), ([0.0; 3], [1.0; 3], ElementType::U8));
 }
 
 #[test]

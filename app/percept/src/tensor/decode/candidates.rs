@@ -25,7 +25,7 @@ pub(super) struct Candidates {
     pub(super) classes: Vec<u32>,
     /// The head's own index of each box, to find its mask by.
     pub(super) anchors: Vec<u32>,
-    /// Values met that were not finite.
+    /// Scores and boxes met that were not finite.
     pub(super) non_finite: usize,
 }
 
@@ -38,11 +38,10 @@ impl Candidates {
         self.non_finite = 0;
     }
 
-    /// Adds a box, unless one of its corners is not finite: that is counted instead.
+    /// Adds a box, unless it is not finite: then it is counted, once.
     pub(super) fn push(&mut self, bbox: BoxPx, score: f32, class: usize, anchor: usize) {
-        let broken = count_non_finite(&[bbox.x0, bbox.y0, bbox.x1, bbox.y1]);
-        if broken > 0 {
-            self.non_finite += broken;
+        if count_non_finite(&[bbox.x0, bbox.y0, bbox.x1, bbox.y1]) > 0 {
+            self.non_finite += 1;
             return;
         }
         self.boxes.push(bbox);

@@ -120,7 +120,7 @@ pub struct DecodeReport {
     /// Boxes that passed the score threshold, before suppression.
     pub candidates: usize,
     /// NaN or infinite values among those looked at: all scores (of heads with an objectness, those it lets through),
-    /// and the boxes of candidates. Anything but 0 is a sick network.
+    /// and each candidate's box once. Anything but 0 is a sick network.
     pub non_finite: usize,
 }
 

@@ -7,7 +7,7 @@
 use crate::detection::BoxPx;
 use crate::model::{HeadFamily, IoInfo, ModelSpec, ScoreActivation};
 use crate::tensor::TensorView;
-use crate::tensor::decode::candidates::{Candidates, Floor, count_non_finite};
+use crate::tensor::decode::candidates::{Candidates, Floor};
 use crate::tensor::decode::scores::{activate, best_class};
 use crate::tensor::decode::{DecodeError, Head, contract};
 
@@ -97,7 +97,6 @@ impl Nanodet {
             let score = activate(self.activation, raw);
             if floor.passes(class, score) {
                 let sides = &distances[row * side_stride + distances_from..][..SIDES * bins];
-                found.non_finite += count_non_finite(sides);
                 found.push(self.bbox(level, cell, sides, bins), score, class, row);
             }
         }

@@ -76,8 +76,12 @@ impl Scan {
             let (best, sum) = (&mut self.best[..len], &mut self.sum[..len]);
             best.fill(f32::NEG_INFINITY);
             sum.fill(0.0);
-            for row in scores.chunks_exact(columns) {
-                scan_row(&row[start..start + len], best, sum);
+            let mut rows = scores.chunks_exact(columns).map(|row| &row[start..start + len]);
+            while let Some(first) = rows.next() {
+                match (rows.next(), rows.next(), rows.next()) {
+                    (Some(b), Some(c), Some(d)) => scan_rows([first, b, c, d], best, sum),
+                    (b, c, _) => [Some(first), b, c].into_iter().flatten().for_each(|row| scan_rows([row], best, sum)),
+                }
             }
             for offset in 0..len {
                 if self.best[offset] >= lowest || !self.sum[offset].is_finite() {
@@ -98,12 +102,23 @@ impl Scan {
     }
 }
 
-/// Folds one class's scores into the best and the sum of each column.
-#[inline(never)]
-fn scan_row(row: &[f32], best: &mut [f32], sum: &mut [f32]) {
-    for ((&score, best), sum) in row.iter().zip(best).zip(sum) {
-        // Written so that NaN leaves the best as it was, and the comparison is one instruction.
-        *best = if score > *best { score } else { *best };
-        *sum += score;
+/// Folds some classes' scores into the best and the sum of each column. Several at once, so that the best and the sum
+/// are loaded and stored less often.
+fn scan_rows<const ROWS: usize>(rows: [&[f32]; ROWS], best: &mut [f32], sum: &mut [f32]) {
+    let len = best.len().min(sum.len());
+    let rows = rows.map(|row| &row[..len.min(row.len())]);
+    if rows.iter().any(|row| row.len() != len) {
+        return;
+    }
+    for column in 0..len {
+        let (mut top, mut total) = (best[column], sum[column]);
+        for row in rows {
+            let score = row[column];
+            // Written so that NaN leaves the best as it was, and the comparison is one instruction.
+            top = if score > top { score } else { top };
+            total += score;
+        }
+        best[column] = top;
+        sum[column] = total;
     }
 }

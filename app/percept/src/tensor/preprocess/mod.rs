@@ -142,7 +142,7 @@ fn source_row(data: &[u8], stride: usize, y: usize) -> &[u8] {
 /// The two source rows of `tap`, blended.
 fn blend<'a>(data: &[u8], stride: usize, tap: &RowTap, buffer: &'a mut Vec<i16>) -> &'a [i16] {
     let (top, bottom) = (source_row(data, stride, tap.top), source_row(data, stride, tap.bottom));
-    rows::blend_rows(top, bottom, tap.weight, buffer)
+    rows::blend_rows(top, bottom, &tap.weights, buffer)
 }
 
 fn packed(plan: &Plan, scratch: &mut rows::Scratch, image: ImageView<'_>, finish: &Finish, planes: &mut Planes<'_>) {
@@ -179,7 +179,7 @@ fn nv12(plan: &Plan, scratch: &mut rows::Scratch, image: ImageView<'_>, finish: 
     for (y, tap) in plan.rows.iter().enumerate() {
         let row = blend(luma, stride, tap, &mut scratch.luma);
         rows::sample_luma(row, 1, &plan.columns, &mut scratch.y);
-        let halved = RowTap { top: tap.top / 2, bottom: tap.bottom / 2, weight: tap.weight };
+        let halved = RowTap { top: tap.top / 2, bottom: tap.bottom / 2, weights: tap.weights };
         let row = blend(chroma, stride, &halved, &mut scratch.chroma);
         rows::sample_chroma(row, 2, 0, &plan.columns, &mut scratch.u);
         rows::sample_chroma(row, 2, 1, &plan.columns, &mut scratch.v);

@@ -9,6 +9,11 @@ const WEIGHT_ONE: f64 = 32768.0;
 /// Source sizes remembered: a few cameras may share a network.
 const PLANS_KEPT: usize = 4;
 
+/// Samples per gathered pixel: three channels and one lane that is never read.
+pub(super) const LANES: usize = 4;
+/// 16-bit lanes of the narrowest vector registers we meet (SSE2, NEON).
+pub(super) const VECTOR: usize = 8;
+
 /// One output column: source pixels `left` and `left + 1`, `weight / 32768` of the second. At the right edge the
 /// weight is 0 and the second need not exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +27,8 @@ pub(super) struct ColumnTap {
 pub(super) struct RowTap {
     pub(super) top: usize,
     pub(super) bottom: usize,
-    pub(super) weight: i16,
+    /// The weight once per lane: loaded as a vector, it is multiplied in 16 bits, not widened beforehand.
+    pub(super) weights: [i16; VECTOR],
 }
 
 /// The tables of one source size.
@@ -40,7 +46,7 @@ impl Plan {
             .map(|(left, weight)| ColumnTap { left: left as u32, weight })
             .collect();
         let rows = taps(height, letterbox.content_height)
-            .map(|(top, weight)| RowTap { top, bottom: (top + 1).min(height - 1), weight })
+            .map(|(top, weight)| RowTap { top, bottom: (top + 1).min(height - 1), weights: [weight; VECTOR] })
             .collect();
         Self { letterbox, columns, rows }
     }
