@@ -87,8 +87,10 @@ pub enum LogLevel {
 /// One line for the log panel.
 #[derive(Debug, Clone)]
 pub struct LogView {
-    /// Sensor time; `None` stands before the first frame.
+    /// Sensor time; `None` for what holds for the whole run.
     pub t: Option<Timestamp>,
+    /// Sequence number of the frame that it is about.
+    pub seq: Option<u64>,
     /// How much it matters.
     pub level: LogLevel,
     /// The line.

@@ -142,7 +142,7 @@ impl Viewer {
             }
         }
         let outcome = match self.stream.rec() {
-            Some(rec) => log_message(rec, message, &mut self.sweeps, &mut self.plots),
+            Some(rec) => log_message(rec, message, &self.sweeps, &mut self.plots),
             None => Ok(()),
         };
         self.stream.logged(bytes);
@@ -175,7 +175,7 @@ impl Viewer {
 fn log_message(
     rec: &RecordingStream,
     message: &ViewMsg,
-    sweeps: &mut Sweeps,
+    sweeps: &Sweeps,
     plots: &mut Plots,
 ) -> Result<(), ViewerError> {
     match message {
@@ -219,7 +219,7 @@ fn log_line(rec: &RecordingStream, line: &LogView) -> Result<(), ViewerError> {
     let entry = TextLog::new(line.text.as_str()).with_level(level);
     match line.t {
         Some(t) => {
-            set_time(rec, t, None);
+            set_time(rec, t, line.seq);
             rec.log(LOG, &entry)
         }
         None => rec.log_static(LOG, &entry),

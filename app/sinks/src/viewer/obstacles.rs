@@ -1,7 +1,8 @@
 //! Obstacles on the pictures and in space: boxes, points, arrows, each with its label.
 
+use ocellus_percept::detection::BoxPx;
 use ocellus_percept::report::{FrameReport, Object, Risk};
-use rerun::archetypes::{Arrows3D, Boxes2D, Points3D};
+use rerun::archetypes::{Arrows3D, Boxes2D, Points2D, Points3D};
 use rerun::{Color, Radius, RecordingStream};
 
 use super::ViewerError;
@@ -12,29 +13,43 @@ use super::scene::{OBJECTS, VELOCITIES, boxes_path};
 const BOX_LINE: f32 = 1.5;
 /// The same where the obstacle is a risk.
 const BOX_LINE_RISK: f32 = 3.0;
+/// Boxes lie over the picture.
+const BOX_DRAW_ORDER: f32 = 10.0;
+/// Radius of the point that a label hangs on: no wider than a box's line.
+const LABEL_POINT_RADIUS: f32 = 1.0;
 /// Radius of an obstacle in space, points of the screen.
-const OBJECT_RADIUS: f32 = 6.0;
+const OBJECT_RADIUS: f32 = 8.0;
 /// Line width of a velocity, points of the screen.
 const ARROW_RADIUS: f32 = 1.5;
 /// Speeds below this are drawn without an arrow, m/s: noise of a standing obstacle.
 const SPEED_SHOWN_MPS: f64 = 0.3;
 
-/// Logs the boxes of a camera's frame onto its picture.
+/// Logs the boxes of a camera's frame onto its picture. The labels hang on points below the boxes: on the boxes themselves
+/// the viewer would break them to the box's width.
 pub(super) fn log_boxes(rec: &RecordingStream, camera: &str, objects: &[Object]) -> Result<(), ViewerError> {
+    let shown: Vec<(&Object, BoxPx)> = objects.iter().filter_map(|o| Some((o, o.box_px.filter(is_finite)?))).collect();
+    let line = |o: &Object| Radius::new_ui_points(if is_risk(o) { BOX_LINE_RISK } else { BOX_LINE });
     let path = boxes_path(camera);
-    let shown: Vec<&Object> = objects.iter().filter(|o| o.box_px.is_some_and(is_finite)).collect();
-    let boxes = shown.iter().filter_map(|o| o.box_px);
-    let archetype =
-        Boxes2D::from_mins_and_sizes(boxes.clone().map(|b| [b.x0, b.y0]), boxes.map(|b| [b.width(), b.height()]))
-            .with_colors(shown.iter().map(|o| object_colour(o)))
-            .with_radii(shown.iter().map(|o| Radius::new_ui_points(if is_risk(o) { BOX_LINE_RISK } else { BOX_LINE })))
-            .with_labels(shown.iter().map(|o| label(o)))
-            .with_show_labels(true)
-            .with_draw_order(10.0);
-    rec.log(path.as_str(), &archetype).map_err(ViewerError::rerun(&path))
+    let boxes = Boxes2D::from_mins_and_sizes(
+        shown.iter().map(|(_, b)| [b.x0, b.y0]),
+        shown.iter().map(|(_, b)| [b.width(), b.height()]),
+    )
+    .with_colors(shown.iter().map(|(o, _)| object_colour(o)))
+    .with_radii(shown.iter().map(|(o, _)| line(o)))
+    .with_draw_order(BOX_DRAW_ORDER);
+    rec.log(path.as_str(), &boxes).map_err(ViewerError::rerun(&path))?;
+
+    let path = format!("{path}/labels");
+    let labels = Points2D::new(shown.iter().map(|(_, b)| [(b.x0 + b.x1) / 2.0, b.y1]))
+        .with_colors(shown.iter().map(|(o, _)| object_colour(o)))
+        .with_radii([Radius::new_ui_points(LABEL_POINT_RADIUS)])
+        .with_labels(shown.iter().map(|(o, _)| label(o)))
+        .with_show_labels(true)
+        .with_draw_order(BOX_DRAW_ORDER);
+    rec.log(path.as_str(), &labels).map_err(ViewerError::rerun(&path))
 }
 
-fn is_finite(b: ocellus_percept::detection::BoxPx) -> bool {
+fn is_finite(b: &BoxPx) -> bool {
     [b.x0, b.y0, b.x1, b.y1].iter().all(|v| v.is_finite())
 }
 
