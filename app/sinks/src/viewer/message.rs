@@ -87,10 +87,8 @@ pub enum LogLevel {
 /// One line for the log panel.
 #[derive(Debug, Clone)]
 pub struct LogView {
-    /// Sensor time; `None` for what holds for the whole run.
+    /// Sensor time; `None` stands where the drive is now, or at its first frame.
     pub t: Option<Timestamp>,
-    /// Sequence number of the frame that it is about.
-    pub seq: Option<u64>,
     /// How much it matters.
     pub level: LogLevel,
     /// The line.
