@@ -3,8 +3,8 @@
 //! Columns are found by name and may have any numeric type. A missing column or a foreign type is an error that names the
 //! file, the column, and what was found.
 
-use std::fs::File;
-use std::io::BufReader;
+use std::io::Cursor;
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 
 use arrow_array::cast::AsArray;
@@ -13,11 +13,18 @@ use arrow_array::types::{
     UInt32Type, UInt64Type,
 };
 use arrow_array::{Array, ArrayRef, RecordBatch};
-use arrow_ipc::reader::FileReader;
+use arrow_ipc::reader::{FileReader, read_footer_length};
+use arrow_ipc::{root_as_footer, root_as_message};
 use arrow_schema::DataType;
 use ocellus_percept::cloud::Cloud;
 
 use crate::error::{ReadError, SenseError};
+
+/// The place of a fault that is in no single column.
+const WHERE: &str = "Arrow IPC data";
+
+/// Most bytes a table may take in memory: a sweep takes 2 MB, the poses and labels of a log less.
+const TABLE_BYTES_MAX: u64 = 1 << 30;
 
 /// What is wrong with a table.
 #[derive(Debug)]
@@ -146,12 +153,62 @@ fn append_sweep(batch: &RecordBatch, cloud: &mut Cloud) -> Result<(), TableError
 }
 
 fn read_batches(path: &Path) -> Result<Vec<RecordBatch>, TableError> {
-    let fault = |e: arrow_schema::ArrowError| {
-        TableError::format("Arrow IPC data", "a whole Feather (version 2) file; copy it again", e.to_string())
-    };
-    let file = File::open(path).map_err(TableError::Io)?;
-    let reader = FileReader::try_new(BufReader::new(file), None).map_err(fault)?;
-    reader.collect::<Result<_, _>>().map_err(fault)
+    let fault = |got: String| TableError::format(WHERE, "a whole Feather (version 2) file; copy it again", got);
+    let bytes = std::fs::read(path).map_err(TableError::Io)?;
+    check_sizes(&bytes).map_err(fault)?;
+    // The reader asserts what it takes for granted of a file; a broken file must not end the program.
+    let read = || FileReader::try_new(Cursor::new(&bytes), None)?.collect::<Result<Vec<_>, _>>();
+    match std::panic::catch_unwind(AssertUnwindSafe(read)) {
+        Ok(batches) => batches.map_err(|e| fault(e.to_string())),
+        Err(_) => Err(fault("data that contradicts its own headers".into())),
+    }
+}
+
+/// Checks the sizes that a file promises against the bytes that are there: the reader would allocate what is promised, and
+/// an allocation too large ends the program. The error says what was found.
+fn check_sizes(bytes: &[u8]) -> Result<(), String> {
+    let broken = |part: &str| format!("a broken {part}");
+    let (body, trailer) = bytes.split_last_chunk::<10>().ok_or_else(|| format!("{} bytes", bytes.len()))?;
+    let footer_bytes = read_footer_length(*trailer).map_err(|e| e.to_string())?;
+    let footer = body.len().checked_sub(footer_bytes).and_then(|at| body.get(at..)).ok_or_else(|| broken("footer"))?;
+    let footer = root_as_footer(footer).map_err(|_| broken("footer"))?;
+    let blocks = footer.recordBatches().into_iter().chain(footer.dictionaries()).flatten();
+    let mut promised = 0_u64;
+    for block in blocks {
+        let part = |at: Option<usize>, length: usize| bytes.get(at?..at?.checked_add(length)?);
+        let head_bytes = usize::try_from(block.metaDataLength()).map_err(|_| broken("block"))?;
+        let data_bytes = usize::try_from(block.bodyLength()).map_err(|_| broken("block"))?;
+        let at = usize::try_from(block.offset()).ok();
+        let head = part(at, head_bytes).ok_or_else(|| broken("block"))?;
+        let data = part(at.and_then(|at| at.checked_add(head_bytes)), data_bytes).ok_or_else(|| broken("block"))?;
+        promised = promised.saturating_add(promised_bytes(head, data).ok_or_else(|| broken("message"))?);
+        if promised > TABLE_BYTES_MAX {
+            return Err(format!("columns of {promised} bytes or more, at most {TABLE_BYTES_MAX} are read"));
+        }
+    }
+    Ok(())
+}
+
+/// Bytes that the columns of one message (`head`) take when its `data` is decompressed; `None` where it is broken.
+fn promised_bytes(head: &[u8], data: &[u8]) -> Option<u64> {
+    // A message is led by its length, and since version 0.15 of the format by a marker before that.
+    let message = if head.starts_with(&[0xFF; 4]) { head.get(8..)? } else { head.get(4..)? };
+    let message = root_as_message(message).ok()?;
+    let dictionary = message.header_as_dictionary_batch();
+    let batch = message.header_as_record_batch().or_else(|| dictionary?.data())?;
+    let compressed = batch.compression().is_some();
+    let mut total = 0_u64;
+    for buffer in batch.buffers()? {
+        let (at, length) = (usize::try_from(buffer.offset()).ok()?, usize::try_from(buffer.length()).ok()?);
+        let column = data.get(at..at.checked_add(length)?)?;
+        // A compressed column is led by its length, -1 where it is stored as it is.
+        let bytes = match column.first_chunk::<8>() {
+            Some(lead) if compressed && *lead != [0xFF; 8] => u64::from_le_bytes(*lead),
+            _ => length as u64,
+        };
+        total = total.saturating_add(bytes);
+    }
+    Some(total)
 }
 
 fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef, TableError> {

@@ -213,6 +213,25 @@ fn broken_argoverse_tables_are_named() {
 }
 
 #[test]
+fn a_flipped_byte_in_a_sweep_table_never_panics() {
+    let Some(path) = real_data("drives/argoverse2_7fab2350") else { return };
+    let log = tempfile::tempdir().unwrap();
+    let whole = fs::read(path.join("sensors/lidar/315966265259836000.feather")).unwrap();
+    let file = write(log.path(), "sensors/lidar/1000.feather", &whole);
+    let drive = open(log.path(), &OpenOptions { uncalibrated: true, ..OpenOptions::default() }).unwrap();
+    // The headers stand at both ends; between them is compressed data, each column led by its length.
+    let ends = (0..1600).step_by(7).chain((whole.len() - 2400..whole.len()).step_by(7));
+    let mut failed = 0;
+    for at in ends.chain((1600..whole.len() - 2400).step_by(9_973)) {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 0xFF;
+        fs::write(&file, bytes).unwrap();
+        failed += usize::from(drive.read(0).is_err());
+    }
+    assert!(failed > 20, "{failed}");
+}
+
+#[test]
 fn a_video_without_ffmpeg_or_without_video() {
     let folder = tempfile::tempdir().unwrap();
     let file = write(folder.path(), "drive.mp4", "no video at all");

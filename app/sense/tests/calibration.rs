@@ -132,7 +132,7 @@ fn kalibr_camchain() {
 fn the_ways_to_write_a_transform_agree() {
     let forms = [
         AHEAD.to_owned(),
-        "optical_from_vehicle: {xyz: [0, 1.5, -1], rpy: [-1.5707963267948966, 1.5707963267948966, 0]}".to_owned(),
+        "optical_from_vehicle: {xyz: [0, 1.5, -1], rpy: [1.5707963267948966, -1.5707963267948966, 0]}".to_owned(),
         "optical_from_vehicle: {matrix: [0,-1,0,0, 0,0,-1,1.5, 1,0,0,-1]}".to_owned(),
         "optical_from_vehicle:\n- [0,-1,0,0]\n- [0,0,-1,1.5]\n- [1,0,0,-1]\n- [0,0,0,1]".to_owned(),
         "vehicle_from_optical: {xyz: [1, 0, 1.5], rpy_deg: [-90, 0, -90]}".to_owned(),

@@ -80,7 +80,8 @@ fn kitti_raw() {
     let rows: Vec<f64> = ahead
         .map(|p| project(&camera, &optical_from_lidar.apply(&Point3::new(p[0].into(), p[1].into(), p[2].into()))).1)
         .collect();
-    assert!(rows.len() > 50 && rows.iter().all(|v| (240.0..420.0).contains(v)), "{} points", rows.len());
+    let low = rows.iter().filter(|v| (260.0..400.0).contains(*v)).count();
+    assert!(rows.len() > 500 && low * 100 > rows.len() * 95, "{low} of {} points", rows.len());
 }
 
 /// Projection of the first points of each object frame against the independent reference.
@@ -93,7 +94,7 @@ fn kitti_object_projection_meets_the_reference() {
     };
     let drive = opened(&path);
     let golden: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(golden).unwrap()).unwrap();
-    let mut compared = 0;
+    let (mut compared, mut boxes) = (0, 0);
     for frame in golden.as_array().unwrap() {
         let seq: u64 = frame["frame"].as_str().unwrap().parse().unwrap();
         let lidar = drive.info().sensors.iter().position(|s| s.name == "velodyne").unwrap();
@@ -110,8 +111,42 @@ fn kitti_object_projection_meets_the_reference() {
             assert!((u - gu).abs() < 2e-3 && (v - gv).abs() < 2e-3, "{u} {v} against {gu} {gv}");
             compared += 1;
         }
+        boxes += labels_meet_the_reference(drive.as_ref(), index, &cloud, frame);
     }
-    assert!(compared >= 60);
+    assert!(compared >= 60 && boxes == 6, "{compared} points, {boxes} boxes");
+}
+
+/// The cuboids' projections and the points inside them; gives the number of boxes compared.
+fn labels_meet_the_reference(drive: &dyn Drive, index: usize, cloud: &Cloud, frame: &serde_json::Value) -> usize {
+    let (camera, optical_from_vehicle) = {
+        let mount = drive.rig_at(index).cameras["image_2"];
+        (mount.camera, mount.optical_from_vehicle.unwrap())
+    };
+    let labels: Vec<_> = drive.labels_at(index).unwrap().iter().filter_map(|l| Some((l, l.cuboid?))).collect();
+    let golden = frame["labels"].as_array().unwrap();
+    assert_eq!(labels.len(), golden.len());
+    for ((label, cuboid), golden) in labels.iter().zip(golden) {
+        assert_eq!(label.class, golden["cls"].as_str().unwrap());
+        let points = cloud.xyz.iter().map(|p| Point3::<Vehicle>::new(p[0].into(), p[1].into(), p[2].into()));
+        let inside = points.filter(|p| cuboid.contains(p, 0.0)).count() as i64;
+        let expected = golden["points_in_box"].as_i64().unwrap();
+        assert!((inside - expected).abs() <= 1 + expected / 100, "{}: {inside} against {expected}", label.class);
+        let corners = (0..8).map(|c| {
+            let sign = |bit: usize| if c >> bit & 1 == 0 { -0.5 } else { 0.5 };
+            let [l, w, h] = cuboid.size_m;
+            let corner = Point3::new(sign(0) * l, sign(1) * w, sign(2) * h);
+            project(&camera, &optical_from_vehicle.apply(&cuboid.vehicle_from_body.apply(&corner)))
+        });
+        let (u, v): (Vec<f64>, Vec<f64>) = corners.unzip();
+        let least = |v: &[f64]| v.iter().copied().fold(f64::INFINITY, f64::min);
+        let most = |v: &[f64]| v.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        for (got, expected) in
+            [least(&u), least(&v), most(&u), most(&v)].iter().zip(golden["projected_bbox"].as_array().unwrap())
+        {
+            assert!((got - expected.as_f64().unwrap()).abs() < 0.05, "{}: {got} against {expected}", label.class);
+        }
+    }
+    labels.len()
 }
 
 #[test]
@@ -187,13 +222,29 @@ fn argoverse() {
     ego_motion_agrees(drive.as_ref());
 }
 
-/// The second sweep's static points, moved by ego motion, meet the first's: the poses are the right way round.
+/// The second sweep, moved by ego motion, meets the first better than unmoved or moved the wrong way.
 fn ego_motion_agrees(drive: &dyn Drive) {
     let at = |i: usize| -> Transform<Odom, Vehicle> { drive.odom_from_vehicle(drive.entries()[i].t).unwrap() };
-    let step = (at(0).inverse().isometry() * at(1).isometry()).translation.vector;
-    assert!(step.norm() < 3.0, "{step}");
+    let first_from_second = *(at(0).inverse() * at(1)).isometry();
+    // The car turns on the spot, nearly: 7 cm and 0.4 degrees.
+    assert!((0.05..0.1).contains(&first_from_second.translation.vector.norm()), "{first_from_second}");
+    assert!((0.005..0.01).contains(&first_from_second.rotation.angle()), "{first_from_second}");
     let ego = drive.info().ego.as_ref().unwrap();
     assert!(ego.poses > 2 && ego.path_m > 0.0);
+    /// Edge of a voxel: below what the turn moves a point at the distances looked at.
+    const EDGE_M: f64 = 0.1;
+    let voxel = |p: nalgebra::Point3<f64>| p.coords.map(|v| (v / EDGE_M).floor() as i64);
+    // What stands above the road and near; the road itself looks the same wherever one stands.
+    let points = |i: usize| -> Vec<nalgebra::Point3<f64>> {
+        let all = cloud_of(drive, i).xyz.into_iter().map(|p| nalgebra::Point3::from(p.map(f64::from)));
+        all.filter(|p| p.z > 0.3 && (15.0..50.0).contains(&p.coords.norm())).collect()
+    };
+    let occupied: std::collections::HashSet<_> = points(0).into_iter().map(voxel).collect();
+    let second = points(1);
+    let met =
+        |motion: nalgebra::Isometry3<f64>| second.iter().filter(|p| occupied.contains(&voxel(motion * **p))).count();
+    let (right, none, wrong) = (met(first_from_second), met(nalgebra::one()), met(first_from_second.inverse()));
+    assert!(right > none + none / 10 && right > wrong, "{right} with, {none} without, {wrong} the wrong way");
 }
 
 #[test]
@@ -245,9 +296,9 @@ fn video_in_and_out_of_order() {
 fn folders_of_photos() {
     let (Some(photos), Some(coco)) = (real_data("photos"), real_data("coco_tiny")) else { return };
     let mut decoded = 0;
-    for folder in [photos, coco.join("images"), coco] {
-        let Ok(DriveKind::ImageFolder) = probe(&folder) else { continue };
+    for folder in [photos, coco.join("val2017")] {
         let drive = opened(&folder);
+        assert_eq!(drive.info().kind, DriveKind::ImageFolder);
         for i in 0..drive.entries().len() {
             read_and_decode(drive.as_ref(), i).unwrap_or_else(|e| panic!("{e}"));
             decoded += 1;

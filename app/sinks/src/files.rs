@@ -1,7 +1,7 @@
 //! The other files of a run's folder: `ledger.json`, `latency.json`, `run.json`.
 //!
 //! Each is written whole or not at all (a new file beside it, synced, then renamed), with its schema's name and version
-//! as its first key. What stands in them is the caller's; JSON Schemas ship in `launch/schemas/`.
+//! as its first key; `run.json` names that of `objects.jsonl` too. What stands in them is the caller's; JSON Schemas ship in `launch/schemas/`.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -79,6 +79,8 @@ pub enum FileError {
 #[derive(Serialize)]
 struct WithSchema<'a, T: Serialize> {
     schema: Schema,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    objects_schema: Option<Schema>,
     #[serde(flatten)]
     body: &'a T,
 }
@@ -87,7 +89,8 @@ struct WithSchema<'a, T: Serialize> {
 /// Returns the path.
 pub fn write_run_file<T: Serialize>(dir: &Path, file: RunFile, body: &T) -> Result<PathBuf, FileError> {
     let path = dir.join(file.file_name());
-    let mut text = serde_json::to_string_pretty(&WithSchema { schema: file.schema(), body })
+    let objects_schema = (file == RunFile::Run).then_some(OBJECTS_SCHEMA);
+    let mut text = serde_json::to_string_pretty(&WithSchema { schema: file.schema(), objects_schema, body })
         .map_err(|source| FileError::Content { path: path.clone(), source })?;
     text.push('\n');
     write_atomically(&path, text.as_bytes()).map_err(|source| FileError::Write { path: path.clone(), source })?;
@@ -144,6 +147,7 @@ mod tests {
         let value: serde_json::Value =
             serde_json::from_str(&std::fs::read_to_string(dir.path().join("run.json")).unwrap()).unwrap();
         assert_eq!(value["zebra"], 2);
+        assert_eq!(value["objects_schema"]["name"], "ocellus.objects");
     }
 
     #[test]

@@ -8,3 +8,6 @@ pub mod diff;
 pub mod files;
 pub mod objects;
 pub mod viewer;
+
+#[cfg(test)]
+mod schemas;

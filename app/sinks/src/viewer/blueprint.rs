@@ -11,16 +11,25 @@ use rerun::blueprint::{
     Spatial3DView, Tabs, TextLogView, TimePanel, TimeSeriesView, Vertical, View,
 };
 use rerun::external::re_log_types::BlueprintActivationCommand;
-use rerun::external::re_sdk_types::blueprint::archetypes::{EyeControls3D, LineGrid3D, PlotLegend, TimeAxis};
+use rerun::external::re_sdk_types::blueprint::archetypes::{
+    Background, EyeControls3D, LineGrid3D, PlotLegend, TextLogColumns, TimeAxis,
+};
+use rerun::external::re_sdk_types::blueprint::{components as fields, datatypes};
 use rerun::log::LogMsg;
 
-use super::scene::{LATENCY, LOG, NEAREST, QUEUES, Scene, VEHICLE, camera_path, depth_path};
-use super::{SENSOR_TIME, ViewerError};
+use super::scene::{LATENCY, LOG, NEAREST, QUEUES, Scene, VEHICLE, boxes_path, camera_path, depth_path};
+use super::{FRAME, SENSOR_TIME, ViewerError};
 
 /// Where the eye stands: behind and above the vehicle, as in a driving game; metres in the vehicle frame.
-const EYE_POSITION_M: [f32; 3] = [-13.0, 0.0, 8.0];
+const EYE_POSITION_M: [f32; 3] = [-14.0, 0.0, 10.0];
 /// What it looks at.
-const EYE_TARGET_M: [f32; 3] = [12.0, 0.0, -1.0];
+const EYE_TARGET_M: [f32; 3] = [12.0, 0.0, -2.0];
+/// Width of the right column on a screen of 1600 points.
+const COLUMN_WIDTH: f32 = 700.0;
+/// Height of a view's title.
+const TITLE_HEIGHT: f32 = 30.0;
+/// Columns over rows of a camera whose size is unknown.
+const USUAL_ASPECT: f32 = 16.0 / 9.0;
 /// Up to this many cameras stand below one another; more go into a grid.
 const CAMERAS_STACKED_MAX: usize = 2;
 
@@ -74,26 +83,27 @@ fn is_blueprint(message: &LogMsg) -> bool {
 }
 
 fn layout(scene: &Scene, properties: &mut Vec<Property>) -> ContainerLike {
+    // Shares are heights on a screen of 1600 x 900.
     let mut right: Vec<(ContainerLike, f32)> = Vec::new();
+    let picture_height = TITLE_HEIGHT + COLUMN_WIDTH / narrowest_aspect(scene);
     if let Some(cameras) = cameras(scene) {
-        right.push((cameras, 1.3 * scene.cameras.len().min(CAMERAS_STACKED_MAX) as f32));
+        right.push((cameras, picture_height * scene.cameras.len().min(CAMERAS_STACKED_MAX) as f32));
     }
-    if scene.depth {
-        right.push((one_or_tabs(scene.cameras.iter().map(|camera| depth_view(camera)).collect()), 1.0));
+    if scene.depth && !scene.cameras.is_empty() {
+        right.push((one_or_tabs(scene.cameras.iter().map(|camera| depth_view(camera)).collect()), picture_height));
     }
-    right.push((plot("Nearest obstacle, m", NEAREST, properties), 0.9));
-    right.push((plot("Latency, ms", LATENCY, properties), 0.9));
-    right.push((plot("Waiting in queues", QUEUES, properties), 0.6));
+    right.push((plot("Nearest obstacle, m", NEAREST, properties), 170.0));
+    right.push((plot("Latency, ms", LATENCY, properties), 190.0));
+    right.push((plot("Waiting in queues", QUEUES, properties), 120.0));
 
-    let space = Spatial3DView::new("Space").with_origin(VEHICLE);
-    let log = TextLogView::new("Log").with_origin(LOG);
+    let log = log_view(properties);
     let left = match has_space(scene) {
-        true => Vertical::new([space_view(space, properties), log.into()]).with_row_shares([4.0, 1.0]).into(),
-        false => ContainerLike::from(log),
+        true => Vertical::new([space_view(scene, properties), log]).with_row_shares([4.5, 1.0]).into(),
+        false => log,
     };
     let (views, shares): (Vec<ContainerLike>, Vec<f32>) = right.into_iter().unzip();
     let right = Vertical::new(views).with_row_shares(shares).into();
-    Horizontal::new([left, right]).with_column_shares([if has_space(scene) { 3.0 } else { 1.0 }, 2.0]).into()
+    Horizontal::new([left, right]).with_column_shares([if has_space(scene) { 5.0 } else { 2.0 }, 4.0]).into()
 }
 
 /// Whether anything can have a place in space.
@@ -101,8 +111,35 @@ fn has_space(scene: &Scene) -> bool {
     scene.lidar || scene.rig.cameras.values().any(|mount| mount.optical_from_vehicle.is_some())
 }
 
-fn space_view(view: Spatial3DView, properties: &mut Vec<Property>) -> ContainerLike {
-    let container = ContainerLike::from(view);
+/// Columns over rows of the camera that needs most height.
+fn narrowest_aspect(scene: &Scene) -> f32 {
+    let aspect = |camera: &String| {
+        let camera = scene.rig.cameras.get(camera)?.camera;
+        (camera.width > 0 && camera.height > 0).then(|| camera.width as f32 / camera.height as f32)
+    };
+    scene.cameras.iter().map(|camera| aspect(camera).unwrap_or(USUAL_ASPECT)).reduce(f32::min).unwrap_or(USUAL_ASPECT)
+}
+
+/// Log lines with their frame, level and text; the one path is always the same and the time has no room.
+fn log_view(properties: &mut Vec<Property>) -> ContainerLike {
+    let container = ContainerLike::from(TextLogView::new("Log").with_origin(LOG));
+    if let Some(path) = view_path(&container) {
+        let timeline = datatypes::TimelineColumn { visible: true.into(), timeline: FRAME.into() };
+        let column = |kind| fields::TextLogColumn(datatypes::TextLogColumn { visible: true.into(), kind });
+        let columns =
+            TextLogColumns::new().with_timeline_columns([fields::TimelineColumn(timeline)]).with_text_log_columns(
+                [datatypes::TextLogColumnKind::LogLevel, datatypes::TextLogColumnKind::Body].map(column),
+            );
+        properties.push((format!("{path}/TextLogColumns"), Box::new(columns)));
+    }
+    container
+}
+
+fn space_view(scene: &Scene, properties: &mut Vec<Property>) -> ContainerLike {
+    // The boxes belong onto the picture, not onto its small image in space.
+    let contents = std::iter::once(format!("/{VEHICLE}/**"))
+        .chain(scene.cameras.iter().map(|camera| format!("- /{}/**", boxes_path(camera))));
+    let container = ContainerLike::from(Spatial3DView::new("Space").with_origin(VEHICLE).with_contents(contents));
     if let Some(path) = view_path(&container) {
         let eye = EyeControls3D::new()
             .with_position(EYE_POSITION_M)
@@ -112,6 +149,9 @@ fn space_view(view: Spatial3DView, properties: &mut Vec<Property>) -> ContainerL
         let grid =
             LineGrid3D::new().with_spacing(10.0).with_color(rerun::Color::from_unmultiplied_rgba(255, 255, 255, 24));
         properties.push((format!("{path}/LineGrid3D"), Box::new(grid)));
+        let background =
+            Background::new(fields::BackgroundKind::SolidColor).with_color(rerun::Color::from_rgb(10, 12, 16));
+        properties.push((format!("{path}/Background"), Box::new(background)));
     }
     container
 }

@@ -23,23 +23,23 @@ const RANGE_ANCHORS: [[f32; 3]; 6] = [
 /// The colour of a range, from a table: a sweep has a hundred thousand points.
 #[derive(Debug)]
 pub(super) struct RangeColours {
-    table: Vec<Color>,
+    table: Vec<u32>,
 }
 
 impl RangeColours {
     pub(super) fn new() -> Self {
-        let table = (0..RANGE_STEPS).map(|step| anchor_mix(step as f32 / (RANGE_STEPS - 1) as f32)).collect();
+        let table = (0..RANGE_STEPS).map(|step| anchor_mix(step as f32 / (RANGE_STEPS - 1) as f32).0.0).collect();
         Self { table }
     }
 
-    /// The colour of a point whose squared range is `square_m2` (finite, not negative).
-    pub(super) fn of_square(&self, square_m2: f32) -> Color {
+    /// The colour (0xRRGGBBAA) of a point whose squared range is `square_m2` (finite, not negative).
+    pub(super) fn of_square(&self, square_m2: f32) -> u32 {
         // log(range / near) / log(far / near), from the square without a root.
         let near2 = RANGE_NEAR_M * RANGE_NEAR_M;
         let span = (RANGE_FAR_M * RANGE_FAR_M / near2).ln();
         let share = ((square_m2.max(near2) / near2).ln() / span).min(1.0);
         let step = (share * (RANGE_STEPS - 1) as f32) as usize;
-        self.table.get(step).copied().unwrap_or_else(unknown)
+        self.table.get(step).copied().unwrap_or(u32::MAX)
     }
 }
 
@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn near_is_warm_far_is_cool_and_beyond_is_clamped() {
         let colours = RangeColours::new();
-        let at = |range_m: f32| colours.of_square(range_m * range_m).to_array();
+        let at = |range_m: f32| colours.of_square(range_m * range_m).to_be_bytes();
         assert_eq!(at(0.0), [255, 84, 60, 255]);
         assert_eq!(at(0.0), at(RANGE_NEAR_M));
         assert_eq!(at(80.5), [116, 92, 188, 255]);

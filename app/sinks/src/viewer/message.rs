@@ -87,7 +87,7 @@ pub enum LogLevel {
 /// One line for the log panel.
 #[derive(Debug, Clone)]
 pub struct LogView {
-    /// Sensor time; `None` stands before the first frame.
+    /// Sensor time; `None` stands where the drive is now, or at its first frame.
     pub t: Option<Timestamp>,
     /// How much it matters.
     pub level: LogLevel,

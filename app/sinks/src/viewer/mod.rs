@@ -3,7 +3,7 @@
 //! A [`Viewer`] shows messages in one place; for a file and a live viewer at once open two with the same recording id, each
 //! behind its own queue on its own thread. A file takes every message and slows its caller down to the disk's speed. A live viewer
 //! never blocks its caller: what it does not take in time is shed and counted, one that went away is looked for every
-//! two seconds, and at the end it is given three. Timelines are sensor time and the frame's sequence number; host time
+//! second, and at the end it is given three. Timelines are sensor time and the frame's sequence number; host time
 //! appears nowhere.
 
 mod blueprint;
@@ -12,6 +12,7 @@ mod connect;
 mod depth;
 mod error;
 mod file;
+mod lines;
 mod message;
 mod obstacles;
 mod picture;
@@ -23,10 +24,7 @@ mod sweep;
 use std::path::PathBuf;
 
 use ocellus_percept::report::Trigger;
-use ocellus_percept::time::Timestamp;
 use rerun::RecordingStream;
-use rerun::archetypes::TextLog;
-use rerun::components::TextLogLevel;
 
 pub use connect::LOCAL_URL;
 pub use error::{RERUN_VERSION, ViewerError};
@@ -34,8 +32,8 @@ pub use message::{FrameView, LogLevel, LogView, MetricsView, Picture, SweepView,
 pub use scene::{Scene, VehicleOutline};
 pub use stream::Shed;
 
+use lines::Lines;
 use plots::Plots;
-use scene::LOG;
 use stream::{Identity, Readiness, Stream};
 use sweep::Sweeps;
 
@@ -90,6 +88,7 @@ pub struct Viewer {
     points_max: usize,
     sweeps: Sweeps,
     plots: Plots,
+    lines: Lines,
     stats: ViewerStats,
 }
 
@@ -118,6 +117,7 @@ impl Viewer {
             points_max,
             sweeps: Sweeps::new(points_max),
             plots: Plots::default(),
+            lines: Lines::default(),
             stats: ViewerStats::default(),
         };
         viewer.introduce()?;
@@ -142,7 +142,7 @@ impl Viewer {
             }
         }
         let outcome = match self.stream.rec() {
-            Some(rec) => log_message(rec, message, &mut self.sweeps, &mut self.plots),
+            Some(rec) => log_message(rec, message, &self.sweeps, &mut self.plots, &mut self.lines),
             None => Ok(()),
         };
         self.stream.logged(bytes);
@@ -157,8 +157,9 @@ impl Viewer {
     }
 
     /// Sends what is on its way and closes. A live viewer is given three seconds, a disk sixty.
-    pub fn finish(self) -> (ViewerStats, Result<(), ViewerError>) {
-        (self.stats, self.stream.finish())
+    pub fn finish(mut self) -> (ViewerStats, Result<(), ViewerError>) {
+        let said = self.stream.rec().map_or(Ok(()), |rec| self.lines.end(rec));
+        (self.stats, said.and(self.stream.finish()))
     }
 
     /// Layout and calibration.
@@ -175,26 +176,29 @@ impl Viewer {
 fn log_message(
     rec: &RecordingStream,
     message: &ViewMsg,
-    sweeps: &mut Sweeps,
+    sweeps: &Sweeps,
     plots: &mut Plots,
+    lines: &mut Lines,
 ) -> Result<(), ViewerError> {
     match message {
-        ViewMsg::Frame(frame) => log_frame(rec, frame, plots),
+        ViewMsg::Frame(frame) => {
+            lines.move_to(rec, frame.report.t, frame.report.seq)?;
+            log_frame(rec, frame, plots)
+        }
         ViewMsg::Sweep(sweep) => {
-            set_time(rec, sweep.t, Some(sweep.seq));
+            lines.move_to(rec, sweep.t, Some(sweep.seq))?;
             sweeps.log(rec, sweep)
         }
         ViewMsg::Metrics(metrics) => {
-            set_time(rec, metrics.t, Some(metrics.seq));
+            lines.move_to(rec, metrics.t, Some(metrics.seq))?;
             plots.log_metrics(rec, metrics)
         }
-        ViewMsg::Log(line) => log_line(rec, line),
+        ViewMsg::Log(line) => lines.log(rec, line),
     }
 }
 
 fn log_frame(rec: &RecordingStream, frame: &FrameView, plots: &mut Plots) -> Result<(), ViewerError> {
     let report = &frame.report;
-    set_time(rec, report.t, report.seq);
     let camera = report.sensor.as_deref().filter(|_| report.trigger == Trigger::Camera);
     let objects = report.objects.as_deref().unwrap_or_default();
     if let Some(camera) = camera {
@@ -204,36 +208,10 @@ fn log_frame(rec: &RecordingStream, frame: &FrameView, plots: &mut Plots) -> Res
         if let Some(depth) = &frame.depth {
             depth::log_depth(rec, camera, depth, frame.size_px)?;
         }
-        obstacles::log_boxes(rec, camera, objects)?;
+        obstacles::log_boxes(rec, camera, objects, frame.size_px)?;
     }
     obstacles::log_in_space(rec, report)?;
     plots.log_nearest(rec, objects)
-}
-
-fn log_line(rec: &RecordingStream, line: &LogView) -> Result<(), ViewerError> {
-    let level = match line.level {
-        LogLevel::Info => TextLogLevel::INFO,
-        LogLevel::Warn => TextLogLevel::WARN,
-        LogLevel::Error => TextLogLevel::ERROR,
-    };
-    let entry = TextLog::new(line.text.as_str()).with_level(level);
-    match line.t {
-        Some(t) => {
-            set_time(rec, t, None);
-            rec.log(LOG, &entry)
-        }
-        None => rec.log_static(LOG, &entry),
-    }
-    .map_err(ViewerError::rerun(LOG))
-}
-
-/// Sets both timelines for what is logged next.
-fn set_time(rec: &RecordingStream, t: Timestamp, seq: Option<u64>) {
-    rec.set_timestamp_nanos_since_epoch(SENSOR_TIME, t.as_nanos());
-    match seq.and_then(|seq| i64::try_from(seq).ok()) {
-        Some(seq) => rec.set_time_sequence(FRAME, seq),
-        None => rec.disable_timeline(FRAME),
-    }
 }
 
 #[cfg(test)]

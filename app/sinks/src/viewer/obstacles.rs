@@ -1,7 +1,8 @@
 //! Obstacles on the pictures and in space: boxes, points, arrows, each with its label.
 
+use ocellus_percept::detection::BoxPx;
 use ocellus_percept::report::{FrameReport, Object, Risk};
-use rerun::archetypes::{Arrows3D, Boxes2D, Points3D};
+use rerun::archetypes::{Arrows3D, Boxes2D, Points2D, Points3D};
 use rerun::{Color, Radius, RecordingStream};
 
 use super::ViewerError;
@@ -12,29 +13,56 @@ use super::scene::{OBJECTS, VELOCITIES, boxes_path};
 const BOX_LINE: f32 = 1.5;
 /// The same where the obstacle is a risk.
 const BOX_LINE_RISK: f32 = 3.0;
+/// Boxes lie over the picture.
+const BOX_DRAW_ORDER: f32 = 10.0;
+/// Radius of the point that a label hangs on: no wider than a box's line.
+const LABEL_POINT_RADIUS: f32 = 1.0;
+/// Share of the picture's height below which a label would be cut off.
+const LABEL_LOWEST: f32 = 0.86;
 /// Radius of an obstacle in space, points of the screen.
-const OBJECT_RADIUS: f32 = 6.0;
+const OBJECT_RADIUS: f32 = 8.0;
 /// Line width of a velocity, points of the screen.
 const ARROW_RADIUS: f32 = 1.5;
 /// Speeds below this are drawn without an arrow, m/s: noise of a standing obstacle.
 const SPEED_SHOWN_MPS: f64 = 0.3;
 
-/// Logs the boxes of a camera's frame onto its picture.
-pub(super) fn log_boxes(rec: &RecordingStream, camera: &str, objects: &[Object]) -> Result<(), ViewerError> {
+/// Logs the boxes of a camera's frame onto its picture. The labels hang on points below the boxes: on the boxes themselves
+/// the viewer would break them to the box's width.
+pub(super) fn log_boxes(
+    rec: &RecordingStream,
+    camera: &str,
+    objects: &[Object],
+    size_px: Option<[u32; 2]>,
+) -> Result<(), ViewerError> {
+    let shown: Vec<(&Object, BoxPx)> = objects.iter().filter_map(|o| Some((o, o.box_px.filter(is_finite)?))).collect();
+    let line = |o: &Object| Radius::new_ui_points(if is_risk(o) { BOX_LINE_RISK } else { BOX_LINE });
     let path = boxes_path(camera);
-    let shown: Vec<&Object> = objects.iter().filter(|o| o.box_px.is_some_and(is_finite)).collect();
-    let boxes = shown.iter().filter_map(|o| o.box_px);
-    let archetype =
-        Boxes2D::from_mins_and_sizes(boxes.clone().map(|b| [b.x0, b.y0]), boxes.map(|b| [b.width(), b.height()]))
-            .with_colors(shown.iter().map(|o| object_colour(o)))
-            .with_radii(shown.iter().map(|o| Radius::new_ui_points(if is_risk(o) { BOX_LINE_RISK } else { BOX_LINE })))
-            .with_labels(shown.iter().map(|o| label(o)))
-            .with_show_labels(true)
-            .with_draw_order(10.0);
-    rec.log(path.as_str(), &archetype).map_err(ViewerError::rerun(&path))
+    let boxes = Boxes2D::from_mins_and_sizes(
+        shown.iter().map(|(_, b)| [b.x0, b.y0]),
+        shown.iter().map(|(_, b)| [b.width(), b.height()]),
+    )
+    .with_colors(shown.iter().map(|(o, _)| object_colour(o)))
+    .with_radii(shown.iter().map(|(o, _)| line(o)))
+    .with_draw_order(BOX_DRAW_ORDER);
+    rec.log(path.as_str(), &boxes).map_err(ViewerError::rerun(&path))?;
+
+    let path = format!("{path}/labels");
+    let labels = Points2D::new(shown.iter().map(|(_, b)| label_place(b, size_px)))
+        .with_colors(shown.iter().map(|(o, _)| object_colour(o)))
+        .with_radii([Radius::new_ui_points(LABEL_POINT_RADIUS)])
+        .with_labels(shown.iter().map(|(o, _)| label(o)))
+        .with_show_labels(true)
+        .with_draw_order(BOX_DRAW_ORDER);
+    rec.log(path.as_str(), &labels).map_err(ViewerError::rerun(&path))
 }
 
-fn is_finite(b: ocellus_percept::detection::BoxPx) -> bool {
+/// Below the middle of the box, but within the picture: the view ends where the picture does.
+fn label_place(b: &BoxPx, size_px: Option<[u32; 2]>) -> [f32; 2] {
+    let lowest = size_px.map_or(f32::INFINITY, |[_, height]| height as f32 * LABEL_LOWEST);
+    [(b.x0 + b.x1) / 2.0, b.y1.min(lowest).max(b.y0)]
+}
+
+fn is_finite(b: &BoxPx) -> bool {
     [b.x0, b.y0, b.x1, b.y1].iter().all(|v| v.is_finite())
 }
 
@@ -107,6 +135,14 @@ mod tests {
         assert_eq!(label(&bare_object(3)), "car #3");
         assert_eq!(label(&full_object(7)), "car #7 14.2 m, 2.9 s");
         assert_eq!(label(&Object { risk: None, ..full_object(7) }), "car #7 14.2 m");
+    }
+
+    #[test]
+    fn labels_stay_within_the_picture() {
+        let low = BoxPx { x0: 10.0, y0: 100.0, x1: 30.0, y1: 374.0 };
+        assert_eq!(label_place(&low, None), [20.0, 374.0]);
+        assert_eq!(label_place(&low, Some([1242, 375])), [20.0, 375.0 * LABEL_LOWEST]);
+        assert_eq!(label_place(&BoxPx { y1: 200.0, ..low }, Some([1242, 375])), [20.0, 200.0]);
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub(super) const QUEUES: &str = "queues";
 pub(super) const NEAREST: &str = "nearest";
 
 /// How far before a camera its picture hangs in space, metres: near enough to leave the points before it free.
-const IMAGE_PLANE_M: f32 = 2.0;
+const IMAGE_PLANE_M: f32 = 1.5;
 
 /// Outline of the vehicle in its own frame, metres.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -24,8 +24,8 @@ use super::file::{Failure, RrdFile};
 /// Bytes on their way to a live viewer before messages are shed: about ten frames of a camera and a LiDAR, and far below the 50 MiB
 /// at which rerun blocks.
 const IN_FLIGHT_MAX_BYTES: u64 = 24 * 1024 * 1024;
-/// How often a lost viewer is looked for.
-const RETRY_INTERVAL: Duration = Duration::from_secs(2);
+/// How often a lost viewer is looked for: an attempt may take half a second.
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// What a live viewer is given at the end to take the last frames.
 const FLUSH_LIVE: Duration = Duration::from_secs(3);
 /// What a disk is given at the end.
