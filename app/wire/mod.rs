@@ -29,7 +29,7 @@ use ocellus_flow::stop::StopReason;
 use ocellus_flow::threads::{Crew, CrewReport, JoinLimits, OnFailure, detach};
 use ocellus_percept::image::Image;
 use ocellus_percept::tensor::Preprocessor;
-use ocellus_sense::Drive;
+use ocellus_sense::{Drive, DriveKind};
 use ocellus_sinks::viewer::{Scene, Viewer, ViewerMode};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -167,6 +167,7 @@ impl Pipeline<'_> {
             drive: Arc::clone(&self.drive),
             sensors: self.chosen.sensors.clone(),
             lidar_only: !self.plan.sees(),
+            single_moments: matches!(self.drive.info().kind, DriveKind::KittiObject | DriveKind::NuScenesSamples),
             classes,
             sweep_age_s_max: self.plan.sweep_age_s_max,
             wait_s: self.plan.fusion_wait_s,

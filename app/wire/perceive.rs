@@ -33,6 +33,8 @@ pub struct PerceiveParts {
     pub sensors: Vec<RunSensor>,
     /// Whether reports come from sweeps (no camera network).
     pub lidar_only: bool,
+    /// Whether the drive's frames are single moments that have nothing to do with one another.
+    pub single_moments: bool,
     /// Class names of all networks in one numbering.
     pub classes: Classes,
     /// Oldest sweep still used, seconds.
@@ -280,6 +282,9 @@ impl Perceive {
             camera: moment.mount,
         };
         let view = &mut self.views[origin.sensor];
+        if self.parts.single_moments {
+            view.tracker = Tracker::new(view.tracker.config());
+        }
         let tracking = &self.parts.tracking;
         tracking.time(|| view.tracker.step(&mut self.ids, track_frame, &self.observations, &mut self.tracked));
         let size = (frame.size.0 as u32, frame.size.1 as u32);

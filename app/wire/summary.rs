@@ -56,12 +56,13 @@ impl Seen {
     /// Takes in one report.
     pub fn add(&mut self, report: &FrameReport) {
         self.frames += 1;
+        // Ids rise from frame to frame: one above all of earlier frames is a new track.
+        let known = self.highest_track;
         for object in report.objects.iter().flatten() {
             *self.objects.entry(object.class.clone()).or_default() += 1;
-            // Ids rise: an id above all before is a new track.
-            if object.track > self.highest_track {
+            if object.track > known {
                 *self.tracks.entry(object.class.clone()).or_default() += 1;
-                self.highest_track = object.track;
+                self.highest_track = self.highest_track.max(object.track);
             }
             let (Some(distance), Some(source)) = (object.distance_m, object.distance_source) else { continue };
             if self.nearest.as_ref().is_none_or(|(nearest, _, _)| distance < *nearest) {

@@ -84,6 +84,11 @@ impl Tracker {
         }
     }
 
+    /// What it was told.
+    pub fn config(&self) -> TrackerConfig {
+        self.config
+    }
+
     /// Takes in one frame. `out` is cleared and gets one answer per observation, in their order. The states answered
     /// hold at the frame's time (for a late frame: at the newest frame's).
     pub fn step(
