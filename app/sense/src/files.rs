@@ -32,7 +32,7 @@ pub(crate) enum FileFormat {
 impl FileFormat {
     fn name(self) -> &'static str {
         match self {
-            Self::Picture => "unknown",
+            Self::Picture => "jpeg or png",
             Self::Points(PointLayout::Kitti) => "float32 x y z reflectance",
             Self::Points(PointLayout::NuScenes) => "float32 x y z intensity ring",
             Self::FeatherSweep => "feather",
@@ -218,6 +218,7 @@ fn describe(sensor: &mut SensorFiles) -> SensorInfo {
     let (rate_hz, gaps) = rate_and_gaps(&stamps);
     let picture = sensor.kind == SensorKind::Camera;
     let resolution_px = picture.then(|| sensor.frames.iter().find_map(|f| picture_size(&f.path))).flatten();
+    // The extension tells it to people; reading looks at the bytes.
     let encoding = if picture { picture_encoding(&sensor.frames) } else { sensor.format.name().to_owned() };
     SensorInfo {
         name: sensor.name.clone(),
@@ -237,7 +238,7 @@ fn picture_encoding(frames: &[FrameFile]) -> String {
     match extension.as_deref() {
         Some("jpg" | "jpeg") => "jpeg".into(),
         Some(other) => other.into(),
-        None => FileFormat::Picture.name().into(),
+        None => "no data".into(),
     }
 }
 
