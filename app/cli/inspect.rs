@@ -64,7 +64,7 @@ impl Inspect {
     }
 
     fn drive(&self) -> Result<Found> {
-        let options = OpenOptions { calib: self.calib.clone(), ..OpenOptions::default() };
+        let options = OpenOptions { calib: self.calib.clone(), uncalibrated: true, ..OpenOptions::default() };
         let drive = ocellus_sense::open(&self.path, &options).map_err(exit::usage)?;
         Ok(Found { text: drive_text(drive.info()), json: drive_json(drive.info()) })
     }

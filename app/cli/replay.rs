@@ -30,6 +30,9 @@ pub struct Replay {
     /// Sensors to use, by name; all unless told.
     #[arg(long = "sensor", value_name = "NAME")]
     sensors: Vec<String>,
+    /// Put stamps that run backwards in order rather than refuse the drive.
+    #[arg(long)]
+    sort_stamps: bool,
     /// Write drive.rrd.
     #[arg(long)]
     save: bool,
@@ -83,6 +86,7 @@ impl Replay {
         let mut file = LaunchFile::default();
         file.source.drive = Some(self.drive);
         file.source.calib = self.calib;
+        file.source.sort_stamps = Some(self.sort_stamps);
         file.source.sensors = (!self.sensors.is_empty()).then_some(self.sensors);
         file.source.speed = Some(SpeedValue::Text(self.speed));
         file.runtime.threads = self.threads;

@@ -29,7 +29,7 @@ use ocellus_flow::stop::StopReason;
 use ocellus_flow::threads::{Crew, CrewReport, JoinLimits, OnFailure, detach};
 use ocellus_percept::image::Image;
 use ocellus_percept::tensor::Preprocessor;
-use ocellus_sense::{Drive, DriveKind};
+use ocellus_sense::{Drive, DriveKind, OpenOptions, StampPolicy};
 use ocellus_sinks::viewer::{Scene, Viewer, ViewerMode};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -70,7 +70,8 @@ const REPORT_SCORE_DEFAULT: f32 = 0.25;
 /// Runs a plan to its end and writes the run's files.
 pub fn run(plan: &Plan) -> Result<Summary> {
     let notes = Notes::default();
-    let options = ocellus_sense::OpenOptions { calib: plan.calib.clone(), ..Default::default() };
+    let stamps = if plan.sort_stamps { StampPolicy::Sort } else { StampPolicy::Refuse };
+    let options = OpenOptions { calib: plan.calib.clone(), stamps, ..Default::default() };
     let drive: Arc<dyn Drive> = Arc::from(ocellus_sense::open(&plan.drive, &options).map_err(exit::usage)?);
     for note in &drive.info().notes {
         notes.say("drive", note.clone());

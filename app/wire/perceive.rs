@@ -178,11 +178,11 @@ impl Perceive {
         match content {
             Content::Frame(frame) => self.frame(origin, &frame, answers),
             Content::Sweep(cloud) => self.sweep(origin, cloud),
-            Content::Lost => self.lost(origin),
+            Content::Lost(reason) => self.lost(origin, reason),
         }
     }
 
-    fn lost(&mut self, origin: Origin) -> bool {
+    fn lost(&mut self, origin: Origin, reason: &'static str) -> bool {
         let trigger = match self.parts.sensors[origin.sensor].kind {
             SensorKind::Camera => Trigger::Camera,
             SensorKind::Lidar => Trigger::Lidar,
@@ -193,7 +193,7 @@ impl Perceive {
             let report = self.report(&origin, trigger, SensorState::Blind, None);
             open = self.send(Perceived::bare(report));
         }
-        origin.ticket.lost("unreadable");
+        origin.ticket.lost(reason);
         open
     }
 
