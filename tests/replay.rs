@@ -111,7 +111,8 @@ fn two_replays_give_the_same_bytes_whatever_the_threads_and_the_load() {
     }
     assert!(seen[0].len() > 1000);
     assert!(seen[0] == seen[1] && seen[1] == seen[2], "objects.jsonl differs between runs");
-    let same = ocellus(["diff".as_ref(), folder.path().join("one").as_os_str(), folder.path().join("four").as_os_str()]);
+    let same =
+        ocellus(["diff".as_ref(), folder.path().join("one").as_os_str(), folder.path().join("four").as_os_str()]);
     assert_eq!(same.code, 0, "{}\n{}", same.out, same.err);
 }
 

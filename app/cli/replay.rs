@@ -12,8 +12,10 @@ use crate::wire;
 
 /// Replay a recorded drive through networks, fusion and tracking.
 #[derive(Debug, Args)]
-#[command(after_help = "Example: ocellus replay /data/2011_09_26_drive_0001_sync --model yolox_nano.onnx --out out --save\n\
-                        The run's folder gets objects.jsonl, ledger.json, latency.json and run.json.")]
+#[command(
+    after_help = "Example: ocellus replay /data/2011_09_26_drive_0001_sync --model yolox_nano.onnx --out out --save\n\
+                        The run's folder gets objects.jsonl, ledger.json, latency.json and run.json."
+)]
 pub struct Replay {
     /// A recorded drive: KITTI raw or object, Argoverse 2 log, folder of pictures, video file.
     drive: PathBuf,

@@ -91,6 +91,8 @@ pub enum Answer {
 }
 
 /// What the perceiving thread receives.
+// Boxing items would allocate once a frame to save bytes in a queue of sixteen.
+#[allow(clippy::large_enum_variant)]
 pub enum Message {
     /// An item, with its pictures sent on.
     Item(Item),

@@ -123,7 +123,9 @@ pub fn write_objects(mut writer: ObjectsWriter, input: &Receiver<Arc<FrameReport
 /// Opens objects.jsonl in the run's folder.
 pub fn objects_in(folder: &Path) -> Result<ObjectsWriter> {
     std::fs::create_dir_all(folder)
-        .with_context(|| format!("{}: the folder for results cannot be made; choose another with --out", folder.display()))
+        .with_context(|| {
+            format!("{}: the folder for results cannot be made; choose another with --out", folder.display())
+        })
         .map_err(crate::exit::usage)?;
     ObjectsWriter::create(folder).map_err(crate::exit::usage)
 }

@@ -61,12 +61,16 @@ impl Stage<Item, Item> for Prepare {
 impl Prepare {
     fn frame(&mut self, frame: &mut Frame, origin: &Origin) -> Result<(), (&'static str, String)> {
         let Self { image, inputs, .. } = self;
-        self.decoding.time(|| ocellus_sense::decode_image(&frame.picture, image)).map_err(|e| (e.reason(), e.to_string()))?;
+        self.decoding
+            .time(|| ocellus_sense::decode_image(&frame.picture, image))
+            .map_err(|e| (e.reason(), e.to_string()))?;
         frame.size = (image.width(), image.height());
         for (model, plan) in inputs.iter_mut().enumerate().filter(|(_, plan)| plan.looks_at[origin.sensor]) {
             // The pool holds as many tensors as there can be frames between here and the network, so it never waits
             // for one of them; it answers nothing only when the run is being halted.
-            let Some(mut tensor) = plan.tensors.take() else { return Err((STOPPED, "the run is being halted".to_owned())) };
+            let Some(mut tensor) = plan.tensors.take() else {
+                return Err((STOPPED, "the run is being halted".to_owned()));
+            };
             let made = self.preprocessing.time(|| plan.preprocessor.run(image.view(), &mut tensor));
             let geometry = made.map_err(|e| ("unusable", format!("{}: {e}", frame.picture.origin)))?;
             frame.inputs.push(ModelInput { model, tensor, geometry });
