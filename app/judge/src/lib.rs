@@ -7,3 +7,4 @@
 
 pub mod coco;
 pub mod findings;
+pub mod mot;

@@ -18,6 +18,7 @@ mod wire;
 pub use detections::{DetectedObject, Detections};
 pub use evaluation::{Evaluation, evaluate, match_all};
 pub use matching::{ImageMatches, MatchedDetection, MatchedTruth, matches_at};
+pub(crate) use overlap::box_iou;
 pub use result::{
     AREAS, ClassCurve, CocoResult, IOU_COUNT, RECALL_COUNT, STAT_NAMES, iou_thresholds, recall_thresholds,
 };

@@ -3,7 +3,7 @@
 use super::{DetectedObject, GroundTruth, IouType, MaskError, Rle, TruthObject};
 
 /// IoU of two boxes x, y, width, height; with `crowd`, intersection over the detection's own area.
-pub(super) fn box_iou(detection: &[f64; 4], truth: &[f64; 4], crowd: bool) -> f64 {
+pub(crate) fn box_iou(detection: &[f64; 4], truth: &[f64; 4], crowd: bool) -> f64 {
     let [dx, dy, dw, dh] = *detection;
     let [tx, ty, tw, th] = *truth;
     let w = (dw + dx).min(tw + tx) - dx.max(tx);
