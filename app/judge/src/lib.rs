@@ -5,6 +5,12 @@
 //! Sums run in a fixed order and every random choice has a seed, so the same input gives the same figures on any number
 //! of cores.
 
+pub mod calib;
 pub mod coco;
+pub mod depth;
+pub mod detect;
 pub mod findings;
+pub mod kinematics;
 pub mod mot;
+pub mod robust;
+pub mod stats;
