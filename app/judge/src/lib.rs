@@ -5,12 +5,17 @@
 //! Sums run in a fixed order and every random choice has a seed, so the same input gives the same figures on any number
 //! of cores.
 
+pub mod agreement;
 pub mod calib;
 pub mod coco;
 pub mod depth;
 pub mod detect;
+pub mod energy;
+pub mod export;
 pub mod findings;
 pub mod kinematics;
 pub mod mot;
+pub mod precision;
 pub mod robust;
+pub mod statement;
 pub mod stats;

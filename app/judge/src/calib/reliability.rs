@@ -1,6 +1,6 @@
 //! Reliability diagrams and the errors read from them.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::CalibError;
 
@@ -14,7 +14,7 @@ pub const DETECTION_BINS: usize = 10;
 pub const LAECE_BINS: usize = 25;
 
 /// One bin: confidences above `low` (the first bin: from 0) up to and including `high`.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Bin {
     /// Lower bound, excluded.
     pub low: f64,
