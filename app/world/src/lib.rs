@@ -12,6 +12,7 @@ mod actors;
 mod lidar;
 mod math;
 mod mesh;
+pub mod random;
 mod raster;
 pub mod rig;
 mod road;
@@ -22,6 +23,7 @@ pub mod truth;
 mod world;
 
 pub use actors::{EGO_CENTRE_AHEAD_M, EGO_SIZE_M, EGO_WHEELBASE_M};
+pub use random::{ClipKind, Knobs};
 pub use lidar::sweep::{LidarSetup, SweepTruth};
 pub use scenario::{Kind, ObjectClass, Scenario, ScenarioError};
 pub use scene::{CameraSetup, CameraTruth, Quality, RenderBuffers, Scene};

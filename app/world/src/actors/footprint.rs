@@ -25,11 +25,6 @@ impl Footprint {
         (dx * dx + dy * dy).sqrt()
     }
 
-    /// The rectangle moved by (x, y).
-    pub(crate) fn moved(&self, by: [f64; 2]) -> Self {
-        Self { centre: [self.centre[0] + by[0], self.centre[1] + by[1]], ..*self }
-    }
-
     /// The rectangle grown by `m` on every side.
     pub(crate) fn grown(&self, m: f64) -> Self {
         Self { half: [self.half[0] + m, self.half[1] + m], ..*self }

@@ -4,94 +4,94 @@ use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub};
 
 /// A vector, point or linear colour.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Vec3 {
+pub(crate) struct Vec3 {
     /// First component (x or red).
-    pub x: f32,
+    pub(crate) x: f32,
     /// Second component (y or green).
-    pub y: f32,
+    pub(crate) y: f32,
     /// Third component (z or blue).
-    pub z: f32,
+    pub(crate) z: f32,
 }
 
 /// A linear (not gamma-coded) colour.
-pub type Rgb = Vec3;
+pub(crate) type Rgb = Vec3;
 
 /// Shorthand for a vector.
 #[inline(always)]
-pub const fn vec3(x: f32, y: f32, z: f32) -> Vec3 {
+pub(crate) const fn vec3(x: f32, y: f32, z: f32) -> Vec3 {
     Vec3 { x, y, z }
 }
 
 impl Vec3 {
     /// All zero.
-    pub const ZERO: Self = vec3(0.0, 0.0, 0.0);
+    pub(crate) const ZERO: Self = vec3(0.0, 0.0, 0.0);
     /// Up in the world.
-    pub const UP: Self = vec3(0.0, 0.0, 1.0);
+    pub(crate) const UP: Self = vec3(0.0, 0.0, 1.0);
 
     /// The same value three times.
     #[inline(always)]
-    pub const fn splat(v: f32) -> Self {
+    pub(crate) const fn splat(v: f32) -> Self {
         vec3(v, v, v)
     }
 
     /// Inner product.
     #[inline(always)]
-    pub fn dot(self, o: Self) -> f32 {
+    pub(crate) fn dot(self, o: Self) -> f32 {
         self.x * o.x + self.y * o.y + self.z * o.z
     }
 
     /// Outer product.
     #[inline(always)]
-    pub fn cross(self, o: Self) -> Self {
+    pub(crate) fn cross(self, o: Self) -> Self {
         vec3(self.y * o.z - self.z * o.y, self.z * o.x - self.x * o.z, self.x * o.y - self.y * o.x)
     }
 
     /// Euclidean length.
     #[inline(always)]
-    pub fn norm(self) -> f32 {
+    pub(crate) fn norm(self) -> f32 {
         self.dot(self).sqrt()
     }
 
     /// Unit vector; up where the length is zero.
     #[inline(always)]
-    pub fn unit(self) -> Self {
+    pub(crate) fn unit(self) -> Self {
         let n = self.norm();
         if n > 1e-20 { self * (1.0 / n) } else { Self::UP }
     }
 
     /// Component-wise product.
     #[inline(always)]
-    pub fn times(self, o: Self) -> Self {
+    pub(crate) fn times(self, o: Self) -> Self {
         vec3(self.x * o.x, self.y * o.y, self.z * o.z)
     }
 
     /// `self` moved to `o` by the fraction `t`.
     #[inline(always)]
-    pub fn mix(self, o: Self, t: f32) -> Self {
+    pub(crate) fn mix(self, o: Self, t: f32) -> Self {
         self + (o - self) * t
     }
 
     /// Relative luminance of a linear colour (Rec. 709).
     #[inline(always)]
-    pub fn luma(self) -> f32 {
+    pub(crate) fn luma(self) -> f32 {
         0.2126 * self.x + 0.7152 * self.y + 0.0722 * self.z
     }
 
     /// Component-wise minimum.
     #[inline(always)]
-    pub fn min(self, o: Self) -> Self {
+    pub(crate) fn min(self, o: Self) -> Self {
         vec3(self.x.min(o.x), self.y.min(o.y), self.z.min(o.z))
     }
 
     /// Component-wise maximum.
     #[inline(always)]
-    pub fn max(self, o: Self) -> Self {
+    pub(crate) fn max(self, o: Self) -> Self {
         vec3(self.x.max(o.x), self.y.max(o.y), self.z.max(o.z))
     }
 
     /// As an array.
     #[inline(always)]
-    pub fn array(self) -> [f32; 3] {
+    pub(crate) fn array(self) -> [f32; 3] {
         [self.x, self.y, self.z]
     }
 }
@@ -145,19 +145,19 @@ impl Neg for Vec3 {
 
 /// `x` limited to 0..=1; NaN becomes 0.
 #[inline(always)]
-pub fn clamp01(x: f32) -> f32 {
+pub(crate) fn clamp01(x: f32) -> f32 {
     x.max(0.0).min(1.0)
 }
 
 /// `a` moved to `b` by the fraction `t`.
 #[inline(always)]
-pub fn lerp(a: f32, b: f32, t: f32) -> f32 {
+pub(crate) fn lerp(a: f32, b: f32, t: f32) -> f32 {
     a + (b - a) * t
 }
 
 /// 0 below `a`, 1 above `b`, a smooth cubic between.
 #[inline(always)]
-pub fn smoothstep(a: f32, b: f32, x: f32) -> f32 {
+pub(crate) fn smoothstep(a: f32, b: f32, x: f32) -> f32 {
     let t = clamp01((x - a) / (b - a));
     t * t * (3.0 - 2.0 * t)
 }

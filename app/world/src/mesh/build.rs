@@ -140,7 +140,7 @@ impl Mesh {
         // Axes a, b and the direction of the tube form a right-handed system when a x b points along it.
         let along = if rings.len() > 1 { rings[1].0 - head.0 } else { Vec3::UP };
         let right_handed = head.1.cross(head.2).dot(along) >= 0.0;
-        let mut face = |mesh: &mut Self, v: [u32; 3]| {
+        let face = |mesh: &mut Self, v: [u32; 3]| {
             mesh.tri(if right_handed { v } else { [v[0], v[2], v[1]] }, stuff);
         };
         for i in 0..rings.len() - 1 {
