@@ -88,8 +88,9 @@ const CAR_COLOURS: [Rgb; 14] = [
 
 /// A car colour: usually a common one, sometimes any.
 pub(crate) fn car_colour(rng: &mut Rng) -> Rgb {
-    if rng.chance(0.22) {
-        return vec3(rng.unit(), rng.unit(), rng.unit()).times(vec3(0.7, 0.7, 0.7));
+    if rng.chance(0.15) {
+        let any = vec3(rng.unit() * rng.unit(), rng.unit() * rng.unit(), rng.unit() * rng.unit()) * 0.8;
+        return any.mix(Vec3::splat(any.luma()), rng.unit() * 0.6);
     }
     rng.pick(&CAR_COLOURS) * rng.range(0.8, 1.15)
 }
@@ -190,9 +191,9 @@ fn loft_body(mesh: &mut Mesh, s: &Shape, size: (f32, f32, f32), body: Stuff, gla
     let uv = |r: usize, c: usize| [sections[r].0, if (3..=6).contains(&c) { 1.0 } else { 0.0 }];
     // Windscreens are told from side windows by the normal; flat shading keeps the edges of the body crisp.
     flat_sheet(mesh, &rows, uv, stuff);
-    let front: Vec<Vec3> = rows[rows.len() - 1].clone();
-    mesh.polygon(&front.iter().rev().copied().collect::<Vec<_>>(), body);
-    mesh.polygon(&rows[0], body);
+    // Seen from ahead the ring runs counter-clockwise, seen from behind clockwise.
+    mesh.polygon(&rows[rows.len() - 1], body);
+    mesh.polygon(&rows[0].iter().rev().copied().collect::<Vec<_>>(), body);
 }
 
 /// A sheet whose vertices are smoothed along the car but not across its edges (sill, belt, roof).

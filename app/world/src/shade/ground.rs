@@ -89,7 +89,7 @@ fn wear(s: f32, d: f32, along: f32, seed: u32) -> f32 {
     if crack > 0.0 {
         let n = noise2(s * 0.5, d * 1.1, seed ^ 41) + 0.25 * noise2(s * 3.0, d * 3.0, seed ^ 43);
         let line = smoothstep(0.012, 0.0, (n - 0.62).abs());
-        factor *= 1.0 - 0.45 * crack * line;
+        factor *= 1.0 - 0.28 * crack * line * smoothstep(0.45, 0.7, noise2(s * 0.09, d * 0.2, seed ^ 47));
     }
     factor
 }

@@ -134,10 +134,15 @@ pub(crate) fn car_glass(p: &Point<'_>) -> Answer {
         if v < 0.06 || on_pillar(pillars[1]) {
             return trim;
         }
-    } else {
-        let y = p.local.y.abs() / (paint.p[3].max(0.1) * 8.0);
-        if y > 0.98 {
+    } else if paint.kind == 1 && p.local_n.x < -0.3 {
+        // The doors at the back of a van: two small windows, a seam between.
+        let y = p.local.y.abs();
+        let window = (0.12..0.68).contains(&y) && (1.25..1.75).contains(&p.local.z);
+        if y < 0.012 {
             return trim;
+        }
+        if !window {
+            return body;
         }
     }
     // Seats and a driver show dimly through the glass.
