@@ -246,13 +246,14 @@ impl<'a> Caster<'a> {
             Material::Leaf | Material::Land => 0.35,
             _ => 0.15 + 0.6 * base,
         };
-        let haze = exp_neg(2.0 * self.world.light.haze_per_m * range * 0.35);
+        // There and back through the haze.
+        let haze = exp_neg(2.0 * self.world.light.haze_per_m * range);
         let wet = if tri.material == Material::Road { 1.0 - 0.5 * self.world.light.wet } else { 1.0 };
         let intensity = (reflectivity * (0.15 + 0.85 * cosine) * haze * wet).min(1.0);
-        // Range at which a surface of a tenth reflectivity is lost is about 80 % of the farthest range.
+        // A surface that returns a tenth begins to be lost at 80 % of the farthest range.
         let most = self.setup.range_m[1] as f32;
         let signal = intensity * (most / range.max(1.0)) * (most / range.max(1.0)) / 0.16;
-        (intensity, (signal * 2.0).min(0.999))
+        (intensity, signal.min(0.999))
     }
 
     fn label(&self, near: &Near, tri: u32) -> (u16, u8) {

@@ -65,17 +65,17 @@ pub fn clip(seed: u64, kind: ClipKind) -> Scenario {
 }
 
 fn threat(rng: &mut Rng, s: &mut Scenario, event_s: f64, hit: bool) {
-    let actor = match rng.below(6) {
-        0 => standing(rng, s, event_s),
-        1 => crossing(rng, s, event_s, Kind::Pedestrian, hit),
-        2 => crossing(rng, s, event_s, Kind::Cyclist, hit),
-        3 => oncoming(rng, s, event_s, hit),
-        4 => hard_brake(rng, s, event_s),
-        _ => cut_in(rng, s, event_s, hit),
+    // Where the other one cannot get away, a near miss is the ego vehicle's doing.
+    let (actor, gets_away) = match rng.below(6) {
+        0 => (standing(rng, s, event_s), false),
+        1 => (crossing(rng, s, event_s, Kind::Pedestrian, hit), true),
+        2 => (crossing(rng, s, event_s, Kind::Cyclist, hit), true),
+        3 => (oncoming(rng, s, event_s, hit), true),
+        4 => (hard_brake(rng, s, event_s), false),
+        _ => (cut_in(rng, s, event_s, hit), true),
     };
-    let swerves = !hit && actor.speed_mps > 0.0 && !actor.steps.is_empty();
     s.actors.push(actor);
-    if !hit && !swerves {
+    if !hit && !gets_away {
         // The ego vehicle brakes so late that it stops one to three metres before the contact.
         let v = s.ego.speed_mps;
         let spare = rng.range_f64(1.0, 3.0);
@@ -125,12 +125,7 @@ fn crossing(rng: &mut Rng, s: &Scenario, event_s: f64, kind: Kind, hit: bool) ->
     let d_m = s.ego.d_m - sign * way;
     let heading_rad = sign * std::f64::consts::FRAC_PI_2;
     let steps = vec![Step { t_s: begin_s, over_s: 0.0, speed_mps: Some(speed), d_m: None }];
-    let mut actor = sized(ActorSpec { station_m, d_m, heading_rad, steps, ..plain("crossing".into(), kind) });
-    if !hit {
-        // Already under way, so that the clip is a miss by the walker's doing.
-        actor.speed_mps = 0.01;
-    }
-    actor
+    sized(ActorSpec { station_m, d_m, heading_rad, steps, ..plain("crossing".into(), kind) })
 }
 
 fn oncoming(rng: &mut Rng, s: &Scenario, event_s: f64, hit: bool) -> ActorSpec {
@@ -191,7 +186,6 @@ fn cut_in(rng: &mut Rng, s: &Scenario, event_s: f64, hit: bool) -> ActorSpec {
     if !hit {
         // It gets away by speeding up, and leaves far enough ahead for that to suffice.
         actor.station_m += (v - slow) * 1.2;
-        actor.speed_mps = 0.01;
     }
     actor
 }

@@ -115,8 +115,8 @@ fn check_inside(
     steps: &[Step],
 ) -> Result<(), ScenarioError> {
     let (station_m, d_m, heading, width_m) = at;
-    // Vehicles keep to lanes, parking and shoulder; others may be on sidewalk and verge too.
-    let beyond = if kind.is_vehicle() { 0.0 } else { s.road.sidewalk_m + VERGE_M };
+    // Motor vehicles keep to lanes, parking and shoulder; others may be on sidewalk and verge too.
+    let beyond = if kind.is_vehicle() && kind != Kind::Cyclist { 0.0 } else { s.road.sidewalk_m + VERGE_M };
     let beside = if s.road.style == RoadStyle::Motorway { 0.5 } else { 0.0 };
     let (allowed_low_m, allowed_high_m) =
         (s.road.kerb_right_m() - beyond - beside, s.road.kerb_left_m() + beyond + beside);
