@@ -21,7 +21,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let scenario = Scenario::parse(&std::fs::read_to_string(path)?)?;
     let start = Instant::now();
     let world = World::new(&scenario, scenario.seed)?;
-    println!("{path}: world made in {:.1} ms, {} threads", start.elapsed().as_secs_f64() * 1e3, rayon::current_num_threads());
+    println!(
+        "{path}: world made in {:.1} ms, {} threads",
+        start.elapsed().as_secs_f64() * 1e3,
+        rayon::current_num_threads()
+    );
     let variants = [
         ("640x384 full", 640, 384, Quality::FULL),
         ("640x384 fast", 640, 384, Quality::FAST),

@@ -23,8 +23,8 @@ pub mod truth;
 mod world;
 
 pub use actors::{EGO_CENTRE_AHEAD_M, EGO_SIZE_M, EGO_WHEELBASE_M};
-pub use random::{ClipKind, Knobs};
 pub use lidar::sweep::{LidarSetup, SweepTruth};
+pub use random::{ClipKind, Knobs};
 pub use scenario::{Kind, ObjectClass, Scenario, ScenarioError};
 pub use scene::{CameraSetup, CameraTruth, Quality, RenderBuffers, Scene};
 pub use shade::Semantic;

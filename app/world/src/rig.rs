@@ -21,7 +21,10 @@ pub fn camera_at(camera: Camera, place_m: [f64; 3], yaw_rad: f64, pitch_rad: f64
     // Optical axes in a body frame with x ahead, y left, z up: x right, y down, z ahead (REP-103).
     let body_from_optical = Pose { r: [[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]], t: [0.0; 3] };
     let optical_from_vehicle = vehicle_from_body.then(&body_from_optical).inverse();
-    CameraSetup { camera, optical_from_vehicle: Transform::<Optical, Vehicle>::from_isometry(optical_from_vehicle.to_isometry()) }
+    CameraSetup {
+        camera,
+        optical_from_vehicle: Transform::<Optical, Vehicle>::from_isometry(optical_from_vehicle.to_isometry()),
+    }
 }
 
 /// Intrinsics of a camera with a horizontal field of view of `fov_rad` and a mild barrel distortion.

@@ -149,7 +149,8 @@ impl<'w> Scene<'w> {
         if !fresh {
             buffers.lens = Some((samples, Lens::new(&setup.camera, samples)));
         }
-        let RenderBuffers { lens, visibility, shadows, corners, contacts, lamps, radiance, post, silhouettes } = buffers;
+        let RenderBuffers { lens, visibility, shadows, corners, contacts, lamps, radiance, post, silhouettes } =
+            buffers;
         let Some((_, lens)) = lens.as_ref() else { return };
         let view = View::new(self, setup);
         let draws = self.draws(&view, lens);
@@ -193,13 +194,14 @@ impl<'w> Scene<'w> {
     fn draws<'a>(&'a self, view: &View, lens: &Lens) -> Vec<Draw<'a>> {
         let field = lens.field();
         let mut draws = Vec::new();
-        let mut add = |mesh: &'a Mesh, pose: Pose, instance: u32, velocity: Vec3, classes: [u8; 2], state: DrawState| {
-            let world_from_mesh = pose.to_affine();
-            let optical_from_mesh = view.optical_from_world.then(&pose).to_affine();
-            if sphere_visible(&field, optical_from_mesh.apply(mesh.centre), mesh.radius, FAR_M) {
-                draws.push(Draw { mesh, optical_from_mesh, world_from_mesh, velocity, instance, classes, state });
-            }
-        };
+        let mut add =
+            |mesh: &'a Mesh, pose: Pose, instance: u32, velocity: Vec3, classes: [u8; 2], state: DrawState| {
+                let world_from_mesh = pose.to_affine();
+                let optical_from_mesh = view.optical_from_world.then(&pose).to_affine();
+                if sphere_visible(&field, optical_from_mesh.apply(mesh.centre), mesh.radius, FAR_M) {
+                    draws.push(Draw { mesh, optical_from_mesh, world_from_mesh, velocity, instance, classes, state });
+                }
+            };
         for piece in &self.world.chunks {
             add(&piece.solid.mesh, view.shifted(piece.origin), 0, Vec3::ZERO, [0; 2], DrawState::default());
         }

@@ -100,7 +100,9 @@ impl World {
             .collect();
         let rigid: Vec<Option<Solid>> = actors
             .par_iter()
-            .map(|a| (!things::is_posed(a.kind)).then(|| Solid::new(things::mesh_of(a.kind, a.size_m, a.look, 0.0, 0.0))))
+            .map(|a| {
+                (!things::is_posed(a.kind)).then(|| Solid::new(things::mesh_of(a.kind, a.size_m, a.look, 0.0, 0.0)))
+            })
             .collect();
         Ok(Self { scenario: scenario.clone(), seed, road, ego, actors, rigid, chunks, light, contacts })
     }

@@ -1,7 +1,7 @@
 //! Who touches whom, and when: found once, when a world is made; those who touch stand still from then on.
 
-use super::{Actor, Ego};
 use super::footprint::Footprint;
+use super::{Actor, Ego};
 use crate::road::Road;
 
 /// Coarse step of the search; pairs that could touch within it are looked at again in steps of [`FINE_S`].

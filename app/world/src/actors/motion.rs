@@ -79,9 +79,7 @@ impl Motion {
     /// Where it is at time `t`.
     pub(crate) fn state(&self, t: f64) -> MotionState {
         match self.frozen_s {
-            Some(end) if t > end => {
-                MotionState { v_station: 0.0, v_d: 0.0, accel: 0.0, ..self.free_state(end) }
-            }
+            Some(end) if t > end => MotionState { v_station: 0.0, v_d: 0.0, accel: 0.0, ..self.free_state(end) },
             _ => self.free_state(t),
         }
     }

@@ -1,6 +1,6 @@
 //! A bounding volume hierarchy over one mesh: the nearest triangle along a ray, exactly.
 
-use crate::math::{Vec3, vec3};
+use crate::math::{Vec3, least, most, vec3};
 use crate::mesh::Mesh;
 
 /// Triangles a leaf holds at most.
@@ -14,6 +14,8 @@ struct Node {
     start: u32,
     /// Leaf: number of triangles; inner: 0.
     count: u32,
+    /// Inner: the side it was split along, 0 to 2.
+    axis: u8,
 }
 
 /// The tree.
@@ -54,22 +56,22 @@ impl Bvh {
             }
         }
         let index = self.nodes.len();
-        self.nodes.push(Node { low, high, start: start as u32, count: (end - start) as u32 });
+        self.nodes.push(Node { low, high, start: start as u32, count: (end - start) as u32, axis: 0 });
         if end - start <= LEAF {
             return;
         }
         let size = high - low;
-        let key: fn(Vec3) -> f32 = if size.x >= size.y && size.x >= size.z {
-            |p| p.x
+        let (axis, key): (u8, fn(Vec3) -> f32) = if size.x >= size.y && size.x >= size.z {
+            (0, |p| p.x)
         } else if size.y >= size.z {
-            |p| p.y
+            (1, |p| p.y)
         } else {
-            |p| p.z
+            (2, |p| p.z)
         };
+        self.nodes[index].axis = axis;
         // Ties are broken by index so that the tree is the same everywhere.
-        self.order[start..end].sort_by(|a, b| {
-            key(middles[*a as usize]).total_cmp(&key(middles[*b as usize])).then(a.cmp(b))
-        });
+        self.order[start..end]
+            .sort_by(|a, b| key(middles[*a as usize]).total_cmp(&key(middles[*b as usize])).then(a.cmp(b)));
         let middle = start + (end - start) / 2;
         self.split(all, middles, start, middle);
         self.nodes[index].start = self.nodes.len() as u32;
@@ -95,9 +97,13 @@ impl Bvh {
                 continue;
             }
             if node.count == 0 {
+                // The near side first, so that the far one can often be left out.
+                let backwards = [direction.x, direction.y, direction.z][usize::from(node.axis)] < 0.0;
+                let (near, far) =
+                    if backwards { (node.start, index as u32 + 1) } else { (index as u32 + 1, node.start) };
                 if top + 2 <= stack.len() {
-                    stack[top] = node.start;
-                    stack[top + 1] = index as u32 + 1;
+                    stack[top] = far;
+                    stack[top + 1] = near;
                     top += 2;
                 }
                 continue;
@@ -116,8 +122,8 @@ impl Bvh {
 fn meets(node: &Node, origin: Vec3, inverse: Vec3, reach: f32) -> bool {
     let (a, b) = ((node.low - origin).times(inverse), (node.high - origin).times(inverse));
     let (near, far) = (a.min(b), a.max(b));
-    let enter = near.x.max(near.y).max(near.z).max(0.0);
-    let leave = far.x.min(far.y).min(far.z).min(reach);
+    let enter = most(most(near.x, near.y), most(near.z, 0.0));
+    let leave = least(least(far.x, far.y), least(far.z, reach));
     enter <= leave
 }
 

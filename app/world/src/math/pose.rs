@@ -79,9 +79,7 @@ impl Pose {
     /// `self` after `o`: takes `o`'s local coordinates to `self`'s parent.
     pub(crate) fn then(&self, o: &Self) -> Self {
         let r = std::array::from_fn(|i| {
-            std::array::from_fn(|j| {
-                self.r[i][0] * o.r[0][j] + self.r[i][1] * o.r[1][j] + self.r[i][2] * o.r[2][j]
-            })
+            std::array::from_fn(|j| self.r[i][0] * o.r[0][j] + self.r[i][1] * o.r[1][j] + self.r[i][2] * o.r[2][j])
         });
         Self { r, t: self.apply(o.t) }
     }

@@ -56,7 +56,16 @@ fn shape(rng: &mut Rng, van: bool) -> Shape {
         // Hatchback.
         1 => Shape { rear_base: -0.475, rear_top: -0.36, front_top: 0.10, front_base: 0.28, ..base },
         // Estate or sport utility.
-        2 => Shape { rear_base: -0.485, rear_top: -0.42, front_top: 0.08, front_base: 0.24, hood: 0.63, nose: 0.53, tumble: 0.80, ..base },
+        2 => Shape {
+            rear_base: -0.485,
+            rear_top: -0.42,
+            front_top: 0.08,
+            front_base: 0.24,
+            hood: 0.63,
+            nose: 0.53,
+            tumble: 0.80,
+            ..base
+        },
         // Coupe line.
         _ => Shape { rear_base: -0.43, rear_top: -0.14, front_top: 0.05, front_base: 0.24, ..base },
     };
@@ -184,8 +193,8 @@ fn loft_body(mesh: &mut Mesh, s: &Shape, size: (f32, f32, f32), body: Stuff, gla
     let stuff = |r: usize, c: usize| {
         let on_side = c == 2 || c == 6;
         let on_top = (3..=5).contains(&c);
-        let window = (on_side && (rear_window..=windscreen).contains(&r))
-            || (on_top && (r == rear_window || r == windscreen));
+        let window =
+            (on_side && (rear_window..=windscreen).contains(&r)) || (on_top && (r == rear_window || r == windscreen));
         Some(if window { glass } else { body })
     };
     let uv = |r: usize, c: usize| [sections[r].0, if (3..=6).contains(&c) { 1.0 } else { 0.0 }];
@@ -206,7 +215,8 @@ fn flat_sheet(
     let columns = rows.first().map_or(0, Vec::len);
     for c in 0..columns.saturating_sub(1) {
         for r in 0..rows.len() - 1 {
-            let strip: Vec<Vec<Vec3>> = vec![vec![rows[r][c], rows[r][c + 1]], vec![rows[r + 1][c], rows[r + 1][c + 1]]];
+            let strip: Vec<Vec<Vec3>> =
+                vec![vec![rows[r][c], rows[r][c + 1]], vec![rows[r + 1][c], rows[r + 1][c + 1]]];
             mesh.sheet(&strip, |i, j| uv(r + i, c + j), |_, _| stuff(r, c));
         }
     }

@@ -86,8 +86,7 @@ impl Maker<'_> {
                 self.strip_sided(rows, &[edge + side * 0.15, edge + side * walk], side, walkway);
             }
             let from = edge + side * (walk + if walk > 0.0 { 0.001 } else { 0.0 });
-            let lands: Vec<f64> =
-                [0.0, 3.0, 7.0, 14.0, 28.0, 55.0, LAND_M].iter().map(|o| from + side * o).collect();
+            let lands: Vec<f64> = [0.0, 3.0, 7.0, 14.0, 28.0, 55.0, LAND_M].iter().map(|o| from + side * o).collect();
             self.strip_sided(rows, &lands, side, land);
         }
     }
@@ -103,8 +102,7 @@ impl Maker<'_> {
     /// Ground between offsets given from left to right.
     fn strip(&mut self, rows: usize, ds: &[f64], stuff: Stuff) {
         let station = |r: usize| self.s0 + CHUNK_M * r as f64 / rows as f64;
-        let points: Vec<Vec<Vec3>> =
-            (0..=rows).map(|r| ds.iter().map(|&d| self.at(station(r), d)).collect()).collect();
+        let points: Vec<Vec<Vec3>> = (0..=rows).map(|r| ds.iter().map(|&d| self.at(station(r), d)).collect()).collect();
         let uvs: Vec<Vec<[f32; 2]>> =
             (0..=rows).map(|r| ds.iter().map(|&d| [station(r) as f32, d as f32]).collect()).collect();
         self.mesh.sheet(&points, |r, c| uvs[r][c], |_, _| Some(stuff));
@@ -113,7 +111,8 @@ impl Maker<'_> {
     fn kerb(&mut self, rows: usize, edge: f64, side: f64, stuff: Stuff) {
         let up = vec3(0.0, 0.0, KERB_M as f32);
         for r in 0..rows {
-            let (s0, s1) = (self.s0 + CHUNK_M * r as f64 / rows as f64, self.s0 + CHUNK_M * (r + 1) as f64 / rows as f64);
+            let (s0, s1) =
+                (self.s0 + CHUNK_M * r as f64 / rows as f64, self.s0 + CHUNK_M * (r + 1) as f64 / rows as f64);
             let (a, b) = (self.at(s0, edge), self.at(s1, edge));
             let (c, d) = (self.at(s1, edge + side * 0.15), self.at(s0, edge + side * 0.15));
             // Faces the road and the sky: the road lies to the right of the left kerb.

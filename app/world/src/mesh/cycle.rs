@@ -27,8 +27,13 @@ pub(crate) fn cyclist(look: u64, travel: f64) -> Mesh {
     let (crank, seat) = (vec3(-0.06, 0.0, 0.29), vec3(-0.22, 0.0, 0.83));
     let (head, bar) = (vec3(0.34, 0.0, 0.80), vec3(0.38, 0.0, 0.98));
     let tubes = [
-        (crank, seat), (crank, head), (seat - vec3(-0.03, 0.0, 0.12), head), (crank, rear),
-        (seat - vec3(-0.05, 0.0, 0.20), rear), (head, front), (bar, head),
+        (crank, seat),
+        (crank, head),
+        (seat - vec3(-0.03, 0.0, 0.12), head),
+        (crank, rear),
+        (seat - vec3(-0.05, 0.0, 0.20), rear),
+        (head, front),
+        (bar, head),
     ];
     for (a, b) in tubes {
         mesh.limb(a, b, [0.019, 0.019], 5, frame);
@@ -39,9 +44,7 @@ pub(crate) fn cyclist(look: u64, travel: f64) -> Mesh {
     let lamp = mesh.stuff(Material::Lamp, Paint { kind: 1, ..Paint::plain(vec3(0.5, 0.02, 0.02), 4) });
     mesh.block(rear + vec3(-0.13, 0.0, 0.36), vec3(0.04, 0.06, 0.06), [1.0, 0.0], lamp);
     let turn = -(travel / 1.9) as f32;
-    let pedal = |side: f32, angle: f32| {
-        crank + vec3(0.17 * libm::cosf(angle), side * 0.12, 0.17 * libm::sinf(angle))
-    };
+    let pedal = |side: f32, angle: f32| crank + vec3(0.17 * libm::cosf(angle), side * 0.12, 0.17 * libm::sinf(angle));
     let feet = [pedal(1.0, turn), pedal(-1.0, turn + std::f32::consts::PI)];
     for (foot, side) in feet.iter().zip([1.0, -1.0]) {
         mesh.limb(crank + vec3(0.0, side * 0.06, 0.0), *foot - vec3(0.0, side * 0.04, 0.0), [0.014, 0.012], 4, steel);

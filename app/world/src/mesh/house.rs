@@ -122,7 +122,10 @@ pub(crate) fn cottage(mesh: &mut Mesh, plot: Plot, rng: &mut Rng) {
     let (over, ridge) = (along * 0.35, |a: Vec3, b: Vec3| (a + b) * 0.5 + top + rise);
     let (r0, r1) = (ridge(plot[0], plot[3]) - over, ridge(plot[1], plot[2]) + over);
     let (f0, f1) = (plot[0] + top + eave - over, plot[1] + top + eave + over);
-    let (b0, b1) = (plot[3] + top - out * 0.4 - vec3(0.0, 0.0, 0.25) - over, plot[2] + top - out * 0.4 - vec3(0.0, 0.0, 0.25) + over);
+    let (b0, b1) = (
+        plot[3] + top - out * 0.4 - vec3(0.0, 0.0, 0.25) - over,
+        plot[2] + top - out * 0.4 - vec3(0.0, 0.0, 0.25) + over,
+    );
     mesh.quad([f0, f1, r1, r0], roof);
     mesh.quad([b1, b0, r0, r1], roof);
     let gable = Stuff { material: Material::Wall, ..face };

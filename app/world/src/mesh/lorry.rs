@@ -56,7 +56,8 @@ pub(crate) fn truck(size: [f64; 3], look: u64) -> Mesh {
     let cab_paint = Paint { base: cab, accent, seed: rng.next_u32(), kind: PANEL_CAB, p };
     hull(&mut mesh, [front - cab_length, front], w * 0.96, [0.42, cab_height], 0.22, cab_paint);
     let box_front = front - cab_length - 0.12;
-    let box_paint = Paint { base: cargo, accent, seed: rng.next_u32(), kind: PANEL_BOX, p: [-l * 0.5, box_front, w, h] };
+    let box_paint =
+        Paint { base: cargo, accent, seed: rng.next_u32(), kind: PANEL_BOX, p: [-l * 0.5, box_front, w, h] };
     hull(&mut mesh, [-l * 0.5, box_front], w, [0.95, h], 0.0, box_paint);
     let dark = mesh.stuff(Material::Plastic, Paint::plain(Vec3::splat(0.03), 5));
     mesh.block(vec3(-0.1, 0.0, 0.55), vec3(l * 0.94, w * 0.55, 0.4), [1.0, 0.0], dark);

@@ -26,11 +26,24 @@ fn any_colour(rng: &mut Rng) -> Rgb {
 }
 
 fn looks(mesh: &mut Mesh, rng: &mut Rng, part: u8) -> Looks {
-    let skins = [vec3(0.62, 0.42, 0.32), vec3(0.55, 0.35, 0.25), vec3(0.38, 0.22, 0.14), vec3(0.22, 0.12, 0.08), vec3(0.10, 0.055, 0.035)];
-    let hairs = [vec3(0.02, 0.015, 0.01), vec3(0.06, 0.035, 0.02), vec3(0.18, 0.11, 0.05), vec3(0.35, 0.25, 0.12), vec3(0.35, 0.34, 0.33)];
+    let skins = [
+        vec3(0.62, 0.42, 0.32),
+        vec3(0.55, 0.35, 0.25),
+        vec3(0.38, 0.22, 0.14),
+        vec3(0.22, 0.12, 0.08),
+        vec3(0.10, 0.055, 0.035),
+    ];
+    let hairs = [
+        vec3(0.02, 0.015, 0.01),
+        vec3(0.06, 0.035, 0.02),
+        vec3(0.18, 0.11, 0.05),
+        vec3(0.35, 0.25, 0.12),
+        vec3(0.35, 0.34, 0.33),
+    ];
     let skin = Paint::plain(rng.pick(&skins) * rng.range(0.85, 1.1), 1);
     let hair = Paint::plain(rng.pick(&hairs), 2);
-    let top = Paint { accent: any_colour(rng), kind: rng.below(6) as u8, ..Paint::plain(any_colour(rng), rng.next_u32()) };
+    let top =
+        Paint { accent: any_colour(rng), kind: rng.below(6) as u8, ..Paint::plain(any_colour(rng), rng.next_u32()) };
     let jeans = if rng.chance(0.4) { vec3(0.05, 0.08, 0.17) } else { any_colour(rng) * 0.6 };
     let legs = Paint::plain(jeans, rng.next_u32());
     let shoes = Paint::plain(Vec3::splat(rng.range(0.02, 0.5)), 4);

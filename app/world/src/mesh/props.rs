@@ -138,8 +138,14 @@ pub(crate) fn fence(mesh: &mut Mesh, a: Vec3, b: Vec3, rng: &mut Rng) {
     let (length, dir) = (along.norm(), along.unit());
     let middle = (a + b) * 0.5;
     if rng.chance(0.5) {
-        let leaf = mesh.stuff(Material::Leaf, Paint::plain(vec3(0.04, 0.09, 0.02) * rng.range(0.7, 1.3), rng.next_u32()));
-        mesh.block(middle - vec3(0.0, 0.0, 0.2), vec3(length, rng.range(0.5, 0.9), rng.range(1.0, 1.9)), [dir.x, dir.y], leaf);
+        let leaf =
+            mesh.stuff(Material::Leaf, Paint::plain(vec3(0.04, 0.09, 0.02) * rng.range(0.7, 1.3), rng.next_u32()));
+        mesh.block(
+            middle - vec3(0.0, 0.0, 0.2),
+            vec3(length, rng.range(0.5, 0.9), rng.range(1.0, 1.9)),
+            [dir.x, dir.y],
+            leaf,
+        );
         return;
     }
     let colour = if rng.chance(0.4) { Vec3::splat(0.6) } else { vec3(0.25, 0.16, 0.09) };

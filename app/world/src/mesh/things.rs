@@ -48,7 +48,8 @@ fn thing(kind: Kind, size_m: [f64; 3], look: u64) -> Mesh {
         }
         _ => {
             let material = if rng.chance(0.5) { Material::Cardboard } else { Material::Wood };
-            let stuff = mesh.stuff(material, Paint::plain(vec3(0.42, 0.29, 0.16) * rng.range(0.7, 1.2), rng.next_u32()));
+            let stuff =
+                mesh.stuff(material, Paint::plain(vec3(0.42, 0.29, 0.16) * rng.range(0.7, 1.2), rng.next_u32()));
             mesh.block(Vec3::ZERO, vec3(l, w, h), [1.0, 0.0], stuff);
         }
     }

@@ -49,7 +49,13 @@ pub fn clip(seed: u64, kind: ClipKind) -> Scenario {
     s.road.curve.clear();
     s.road.crossings_m.clear();
     s.actors.clear();
-    s.traffic = TrafficSpec { parked: rng.range_f64(0.2, 0.8), oncoming: 0, ahead: 0, pedestrians: rng.below(8) as u32, cyclists: 0 };
+    s.traffic = TrafficSpec {
+        parked: rng.range_f64(0.2, 0.8),
+        oncoming: 0,
+        ahead: 0,
+        pedestrians: rng.below(8) as u32,
+        cyclists: 0,
+    };
     s.ego.d_m = s.road.lane_centre_m(s.road.lanes_forward as i32).unwrap_or(0.0);
     s.ego.speed_mps = rng.range_f64(7.0, 13.0);
     let event_s = rng.range_f64(2.8, 4.2);
@@ -159,7 +165,8 @@ fn hard_brake(rng: &mut Rng, s: &Scenario, event_s: f64) -> ActorSpec {
     let kind = if rng.chance(0.7) { Kind::Car } else { Kind::Van };
     let station_m = front_at(s, event_s) + half_length(kind) - way;
     let steps = vec![Step { t_s: brake_s, over_s, speed_mps: Some(0.0), d_m: None }];
-    let mut actor = sized(ActorSpec { station_m, d_m: s.ego.d_m, speed_mps: v, steps, ..plain("braking".into(), kind) });
+    let mut actor =
+        sized(ActorSpec { station_m, d_m: s.ego.d_m, speed_mps: v, steps, ..plain("braking".into(), kind) });
     // Never on top of the ego vehicle at the start.
     actor.station_m = actor.station_m.max(FRONT_M + half_length(kind) + 1.0);
     actor
@@ -200,7 +207,13 @@ fn other_lane_crash(rng: &mut Rng, s: &mut Scenario, event_s: f64) {
     let gap = half_length(kind) + half_length(Kind::Car);
     let start = at - sign * (gap + fast * event_s);
     // On the ego vehicle's own side the one behind must start clear of it: it drives in the other lane, so it does.
-    let runner = sized(ActorSpec { station_m: start, d_m, heading_rad, speed_mps: fast, ..plain("running into it".into(), Kind::Car) });
+    let runner = sized(ActorSpec {
+        station_m: start,
+        d_m,
+        heading_rad,
+        speed_mps: fast,
+        ..plain("running into it".into(), Kind::Car)
+    });
     s.actors.extend([standing, runner]);
 }
 

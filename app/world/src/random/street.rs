@@ -149,11 +149,23 @@ fn traffic(rng: &mut Rng, style: RoadStyle, crowd: f64) -> TrafficSpec {
 fn populate(rng: &mut Rng, s: &mut Scenario, knobs: &Knobs) {
     let wanted = (rng.range_f64(0.0, 6.0) * knobs.crowd) as usize;
     let kinds = [
-        Kind::Pedestrian, Kind::Pedestrian, Kind::Pedestrian, Kind::Cyclist, Kind::Cyclist, Kind::Motorcyclist, Kind::Truck, Kind::Bus, Kind::Car,
+        Kind::Pedestrian,
+        Kind::Pedestrian,
+        Kind::Pedestrian,
+        Kind::Cyclist,
+        Kind::Cyclist,
+        Kind::Motorcyclist,
+        Kind::Truck,
+        Kind::Bus,
+        Kind::Car,
     ];
     let fast = s.road.style == RoadStyle::Motorway;
     for k in 0..wanted {
-        let kind = if fast { rng.pick(&[Kind::Car; 3].map(Some)).unwrap_or(Kind::Truck) } else { kinds[rng.below(kinds.len())] };
+        let kind = if fast {
+            rng.pick(&[Kind::Car; 3].map(Some)).unwrap_or(Kind::Truck)
+        } else {
+            kinds[rng.below(kinds.len())]
+        };
         let actor = near_actor(rng, s, kind, k);
         push_if_fit(s, actor);
     }
@@ -194,7 +206,8 @@ fn near_actor(rng: &mut Rng, s: &Scenario, kind: Kind, k: usize) -> ActorSpec {
     let speed = if kind == Kind::Cyclist { rng.range_f64(2.5, 7.0) } else { s.ego.speed_mps * rng.range_f64(0.8, 1.2) };
     // Some turn across the road, so that sides and corners are seen too.
     let crossing = !light && rng.chance(0.12);
-    let heading_rad = if crossing { rng.range_f64(-1.2, 1.2) } else { 0.0 } + if backward { std::f64::consts::PI } else { 0.0 };
+    let heading_rad =
+        if crossing { rng.range_f64(-1.2, 1.2) } else { 0.0 } + if backward { std::f64::consts::PI } else { 0.0 };
     let speed_mps = if crossing { 0.0 } else { speed };
     ActorSpec { station_m, d_m, heading_rad, speed_mps, ..plain(name, kind) }
 }

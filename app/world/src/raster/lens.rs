@@ -212,7 +212,10 @@ mod tests {
                 for u in (0..64).step_by(7) {
                     let (x, y) = (lens.rays[0][0][v * 64 + u], lens.rays[0][1][v * 64 + u]);
                     let p = lens.project([f64::from(x) * 7.0, f64::from(y) * 7.0, 7.0]);
-                    assert!((p[0] - u as f64).abs() < 1e-3 && (p[1] - v as f64).abs() < 1e-3, "{distortion:?} {u} {v} {p:?}");
+                    assert!(
+                        (p[0] - u as f64).abs() < 1e-3 && (p[1] - v as f64).abs() < 1e-3,
+                        "{distortion:?} {u} {v} {p:?}"
+                    );
                     let [x0, x1, y0, y1] = lens.pixels([x, y], [x, y]);
                     assert!((x0..x1).contains(&u) && (y0..y1).contains(&v));
                 }

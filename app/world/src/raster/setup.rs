@@ -66,9 +66,8 @@ pub(crate) fn sphere_visible(lens_field: &([f32; 2], [f32; 2]), centre: Vec3, ra
     if centre.z + radius < NEAR_M || centre.norm() - radius > far_m {
         return false;
     }
-    let outside = |along: f32, bound: f32, sign: f32| {
-        sign * (along - bound * centre.z) > radius * (1.0 + bound * bound).sqrt()
-    };
+    let outside =
+        |along: f32, bound: f32, sign: f32| sign * (along - bound * centre.z) > radius * (1.0 + bound * bound).sqrt();
     !(outside(centre.x, high[0], 1.0)
         || outside(centre.x, low[0], -1.0)
         || outside(centre.y, high[1], 1.0)

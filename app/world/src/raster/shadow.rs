@@ -1,6 +1,6 @@
 //! Shadows of the sun: a depth map seen along its rays, over the ground around the vehicle.
 
-use crate::math::{Affine, Vec3, vec3};
+use crate::math::{Affine, Vec3, least, vec3};
 use crate::mesh::{Material, Mesh};
 
 /// Half the side of the square that has shadows, metres.
@@ -62,35 +62,53 @@ impl ShadowMap {
         corners.extend(mesh.verts.iter().map(|v| self.to_map(world_from_mesh.apply(v.p))));
         for tri in &mesh.tris {
             if !matches!(tri.material, Material::Road | Material::Sidewalk | Material::Land | Material::Kerb) {
-                self.fill(tri.v.map(|i| corners[i as usize]));
+                self.fill_lit(tri.v.map(|i| corners[i as usize]), tri.double);
             }
         }
     }
 
+    /// Draws a triangle if it faces the sun: the first surface of a closed body always does.
+    fn fill_lit(&mut self, v: [Vec3; 3], double: bool) {
+        let (e1, e2) = (v[1] - v[0], v[2] - v[0]);
+        // The first two axes and the way to the sun are right-handed: a lit face turns counter-clockwise in the map.
+        if double || e1.x * e2.y - e2.x * e1.y > 0.0 {
+            self.fill(v);
+        }
+    }
+
+    /// Draws a triangle, row by row from its left to its right edge.
     fn fill(&mut self, v: [Vec3; 3]) {
         let area = (v[1].x - v[0].x) * (v[2].y - v[0].y) - (v[2].x - v[0].x) * (v[1].y - v[0].y);
         if area.abs() < 1e-6 {
             return;
         }
-        let span = |f: fn(Vec3) -> f32| {
-            let (low, high) = (f(v[0]).min(f(v[1])).min(f(v[2])), f(v[0]).max(f(v[1])).max(f(v[2])));
-            let last = self.side as f32;
-            // Cells whose middle can lie inside.
-            ((low - 0.5).max(0.0).min(last) as usize, (high + 0.5).max(0.0).min(last) as usize)
-        };
-        let ((x0, x1), (y0, y1)) = (span(|p| p.x), span(|p| p.y));
-        let scale = 1.0 / area;
-        let edge = |a: Vec3, b: Vec3| (-(b.y - a.y) * scale, (b.x - a.x) * scale, a);
-        let edges = [edge(v[1], v[2]), edge(v[2], v[0]), edge(v[0], v[1])];
+        let last = self.side as f32;
+        let bound = |x: f32| (x + 0.5).max(0.0).min(last) as usize;
+        let lowest = |f: fn(Vec3) -> f32| f(v[0]).min(f(v[1])).min(f(v[2]));
+        let highest = |f: fn(Vec3) -> f32| f(v[0]).max(f(v[1])).max(f(v[2]));
+        let (x0, x1) = (bound(lowest(|p| p.x)), bound(highest(|p| p.x)));
+        let (y0, y1) = (bound(lowest(|p| p.y)), bound(highest(|p| p.y)));
+        // Depth as a plane over the map.
+        let (e1, e2) = (v[1] - v[0], v[2] - v[0]);
+        let (dx, dy) = ((e1.z * e2.y - e2.z * e1.y) / area, (e2.z * e1.x - e1.z * e2.x) / area);
         for y in y0..y1 {
             let py = y as f32 + 0.5;
-            let row = &mut self.depth[y * self.side + x0..y * self.side + x1];
-            for (k, cell) in row.iter_mut().enumerate() {
-                let px = (x0 + k) as f32 + 0.5;
-                let w = edges.map(|(gx, gy, a)| gx * (px - a.x) + gy * (py - a.y));
-                let depth = w[0] * v[0].z + w[1] * v[1].z + w[2] * v[2].z;
-                let hit = (w[0] >= 0.0) & (w[1] >= 0.0) & (w[2] >= 0.0) & (depth < *cell);
-                *cell = if hit { depth } else { *cell };
+            let (mut left, mut right) = (f32::INFINITY, f32::NEG_INFINITY);
+            for k in 0..3 {
+                let (a, b) = (v[k], v[(k + 1) % 3]);
+                if (a.y <= py) != (b.y <= py) {
+                    let x = a.x + (py - a.y) * ((b.x - a.x) / (b.y - a.y));
+                    (left, right) = (left.min(x), right.max(x));
+                }
+            }
+            let (from, to) = (bound(left).max(x0), bound(right).min(x1));
+            if from >= to {
+                continue;
+            }
+            let mut depth = v[0].z + dy * (py - v[0].y) + dx * (from as f32 + 0.5 - v[0].x);
+            for cell in &mut self.depth[y * self.side + from..y * self.side + to] {
+                *cell = least(*cell, depth);
+                depth += dx;
             }
         }
     }

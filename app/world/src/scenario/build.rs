@@ -2,8 +2,8 @@
 
 use super::file::{self, File, nearest};
 use super::{
-    ActorSpec, EgoSpec, KINDS, Kind, LensSpec, LightSpec, PARKING_WIDTH_M, RoadSpec, RoadStyle, Scenario, ScenarioError,
-    ScenerySpec, Step, TimeOfDay, TrafficSpec, Weather,
+    ActorSpec, EgoSpec, KINDS, Kind, LensSpec, LightSpec, PARKING_WIDTH_M, RoadSpec, RoadStyle, Scenario,
+    ScenarioError, ScenerySpec, Step, TimeOfDay, TrafficSpec, Weather,
 };
 
 const STYLES: [(&str, RoadStyle); 4] = [

@@ -2,7 +2,7 @@
 
 use super::{ActorSpec, Kind, RoadStyle, Scenario, ScenarioError, Step, VERGE_M, usual_size};
 use crate::actors::footprint::Footprint;
-use crate::actors::{EGO_SIZE_M, EGO_CENTRE_AHEAD_M};
+use crate::actors::{EGO_CENTRE_AHEAD_M, EGO_SIZE_M};
 
 fn range(what: &str, got: f64, low: f64, high: f64, expected: &'static str) -> Result<(), ScenarioError> {
     if got >= low && got <= high {
@@ -127,7 +127,15 @@ fn check_inside(
         let (low_m, high_m) = (d - half, d + half);
         if low_m < allowed_low_m || high_m > allowed_high_m {
             let who = who.to_owned();
-            return Err(ScenarioError::OutsideRoad { who, station_m, low_m, high_m, allowed_low_m, allowed_high_m, when });
+            return Err(ScenarioError::OutsideRoad {
+                who,
+                station_m,
+                low_m,
+                high_m,
+                allowed_low_m,
+                allowed_high_m,
+                when,
+            });
         }
     }
     Ok(())

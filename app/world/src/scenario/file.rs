@@ -6,10 +6,21 @@ use toml::Table;
 use super::ScenarioError;
 
 /// Keys of each section; a key outside them is an error that names the nearest.
-const TOP: &[&str] = &["name", "about", "duration_s", "rate_hz", "seed", "road", "light", "lens", "scenery", "traffic", "ego", "actor"];
+const TOP: &[&str] =
+    &["name", "about", "duration_s", "rate_hz", "seed", "road", "light", "lens", "scenery", "traffic", "ego", "actor"];
 const ROAD: &[&str] = &[
-    "style", "lanes_forward", "lanes_backward", "lane_width_m", "parking_right", "parking_left", "sidewalk_m", "curve",
-    "hill_m", "hill_length_m", "bumps_m", "crossings_m",
+    "style",
+    "lanes_forward",
+    "lanes_backward",
+    "lane_width_m",
+    "parking_right",
+    "parking_left",
+    "sidewalk_m",
+    "curve",
+    "hill_m",
+    "hill_length_m",
+    "bumps_m",
+    "crossings_m",
 ];
 const LIGHT: &[&str] = &["time", "weather", "sun_elevation_deg", "sun_azimuth_deg", "visibility_m", "street_lamps"];
 const LENS: &[&str] = &["exposure_ms", "noise", "motion_blur", "exposure_stops"];
@@ -17,8 +28,19 @@ const SCENERY: &[&str] = &["buildings", "trees", "furniture"];
 const TRAFFIC: &[&str] = &["parked", "oncoming", "ahead", "pedestrians", "cyclists"];
 const EGO: &[&str] = &["lane", "speed_mps", "sway", "do"];
 const ACTOR: &[&str] = &[
-    "name", "kind", "station_m", "lane", "d_m", "place", "heading_deg", "speed_mps", "length_m", "width_m", "height_m",
-    "lights", "do",
+    "name",
+    "kind",
+    "station_m",
+    "lane",
+    "d_m",
+    "place",
+    "heading_deg",
+    "speed_mps",
+    "length_m",
+    "width_m",
+    "height_m",
+    "lights",
+    "do",
 ];
 const STEP: &[&str] = &["t_s", "over_s", "speed_mps", "lane", "d_m"];
 
@@ -137,9 +159,8 @@ pub(super) struct Step {
 pub(super) fn read(text: &str) -> Result<File, ScenarioError> {
     let table: Table = text.parse().map_err(|e: toml::de::Error| ScenarioError::Toml(e.to_string()))?;
     check_keys(&table, "the scenario", TOP)?;
-    let sections = [
-        ("road", ROAD), ("light", LIGHT), ("lens", LENS), ("scenery", SCENERY), ("traffic", TRAFFIC), ("ego", EGO),
-    ];
+    let sections =
+        [("road", ROAD), ("light", LIGHT), ("lens", LENS), ("scenery", SCENERY), ("traffic", TRAFFIC), ("ego", EGO)];
     for (name, known) in sections {
         if let Some(section) = table.get(name).and_then(|v| v.as_table()) {
             check_keys(section, &format!("[{name}]"), known)?;

@@ -86,7 +86,12 @@ fn wall_colour(paint: &Paint, u: f32, v: f32, foot: f32) -> Rgb {
             (paint.base * tone).mix(Vec3::splat(0.42), joint * 0.6 * shown) * large
         }
         CONCRETE => {
-            let seam = cover(fract(u / 2.4), 0.0, 0.008, foot / 2.4).max(cover(fract(v / paint.p[0].max(1.0)), 0.0, 0.008, foot));
+            let seam = cover(fract(u / 2.4), 0.0, 0.008, foot / 2.4).max(cover(
+                fract(v / paint.p[0].max(1.0)),
+                0.0,
+                0.008,
+                foot,
+            ));
             Vec3::splat(paint.base.luma()).mix(paint.base, 0.35) * (large * (1.0 - 0.4 * seam))
         }
         GLASS => Vec3::splat(0.10) * large,

@@ -64,6 +64,9 @@ fn road(p: &Point<'_>, at: &Setting<'_>) -> Answer {
     let warm = lerp(0.94, 1.04, unit(crate::math::hash::mix32(at.seed ^ 3)));
     let asphalt = vec3(grey * warm, grey, grey * (2.0 - warm) * 1.02);
     let paint = markings(s, d, (along, p.foot), spec, at.seed);
+    if paint <= 0.0 {
+        return Answer::shiny(asphalt, 0.03);
+    }
     let worn = 0.70 + 0.3 * smoothstep(0.2, 0.5, noise2(s * 2.3, d * 5.0, at.seed ^ 21));
     let yellow = at.seed.is_multiple_of(5) && d.abs() < 0.3;
     let white = if yellow { vec3(0.62, 0.44, 0.07) } else { Vec3::splat(0.66) };
@@ -89,7 +92,9 @@ fn wear(s: f32, d: f32, along: f32, seed: u32) -> f32 {
     if crack > 0.0 {
         let n = noise2(s * 0.5, d * 1.1, seed ^ 41) + 0.25 * noise2(s * 3.0, d * 3.0, seed ^ 43);
         let line = smoothstep(0.012, 0.0, (n - 0.62).abs());
-        factor *= 1.0 - 0.28 * crack * line * smoothstep(0.45, 0.7, noise2(s * 0.09, d * 0.2, seed ^ 47));
+        if line > 0.0 {
+            factor *= 1.0 - 0.28 * crack * line * smoothstep(0.45, 0.7, noise2(s * 0.09, d * 0.2, seed ^ 47));
+        }
     }
     factor
 }

@@ -74,9 +74,13 @@ impl Light {
 
     fn base(time: TimeOfDay, overcast: bool, rng: &mut Rng) -> Self {
         let (sun, zenith, horizon, exposure) = match (time, overcast) {
-            (TimeOfDay::Day, false) => (vec3(1.0, 0.93, 0.80) * 1.9, vec3(0.17, 0.32, 0.68), vec3(0.62, 0.73, 0.90), 1.15),
+            (TimeOfDay::Day, false) => {
+                (vec3(1.0, 0.93, 0.80) * 1.9, vec3(0.17, 0.32, 0.68), vec3(0.62, 0.73, 0.90), 1.15)
+            }
             (TimeOfDay::Day, true) => (vec3(0.0, 0.0, 0.0), vec3(0.62, 0.66, 0.72), vec3(0.78, 0.80, 0.83), 1.35),
-            (TimeOfDay::Dusk, false) => (vec3(1.0, 0.55, 0.25) * 0.75, vec3(0.10, 0.16, 0.34), vec3(0.75, 0.45, 0.28), 2.2),
+            (TimeOfDay::Dusk, false) => {
+                (vec3(1.0, 0.55, 0.25) * 0.75, vec3(0.10, 0.16, 0.34), vec3(0.75, 0.45, 0.28), 2.2)
+            }
             (TimeOfDay::Dusk, true) => (vec3(0.0, 0.0, 0.0), vec3(0.17, 0.19, 0.25), vec3(0.30, 0.28, 0.29), 3.6),
             (TimeOfDay::Night, _) => (vec3(0.0, 0.0, 0.0), vec3(0.004, 0.006, 0.012), vec3(0.016, 0.015, 0.018), 9.0),
         };

@@ -219,7 +219,9 @@ fn surface(frame: &Frame<'_>, ready: &Ready, d: Vec3) -> Rgb {
 
 fn material(material: Material, p: &Point<'_>, at: &Setting<'_>) -> Answer {
     let answer = match material {
-        Material::Road | Material::Sidewalk | Material::Kerb | Material::Land => return ground::ground(material, p, at),
+        Material::Road | Material::Sidewalk | Material::Kerb | Material::Land => {
+            return ground::ground(material, p, at);
+        }
         Material::Facade => facade::facade(p, at),
         Material::Wall => facade::plain_wall(p),
         Material::Roof => ground::roof(p, p.paint),

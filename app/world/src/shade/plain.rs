@@ -60,15 +60,38 @@ pub(crate) fn sign(p: &Point<'_>, at: &Setting<'_>) -> Answer {
     let r = (u * u + v * v).sqrt() * 2.0;
     let figure = noise2(p.uv[0] * 4.0, p.uv[1] * 4.0, paint.seed) > 0.55 && r < 0.6;
     let colour = match paint.kind {
-        0 => if r > 0.72 { paint.base } else if figure { Vec3::splat(0.02) } else { paint.accent },
-        3 => if r > 0.55 { paint.base } else if figure { Vec3::splat(0.02) } else { paint.accent },
+        0 => {
+            if r > 0.72 {
+                paint.base
+            } else if figure {
+                Vec3::splat(0.02)
+            } else {
+                paint.accent
+            }
+        }
+        3 => {
+            if r > 0.55 {
+                paint.base
+            } else if figure {
+                Vec3::splat(0.02)
+            } else {
+                paint.accent
+            }
+        }
         9 => {
             let n = fbm2(p.uv[0] * 3.0, p.uv[1] * 4.0, 2, paint.seed);
-            let text = fract(p.uv[1] * 9.0) < 0.4 && hash2((p.uv[0] * 14.0) as i32, (p.uv[1] * 9.0) as i32, paint.seed) & 1 == 0;
+            let text = fract(p.uv[1] * 9.0) < 0.4
+                && hash2((p.uv[0] * 14.0) as i32, (p.uv[1] * 9.0) as i32, paint.seed) & 1 == 0;
             let back = paint.base.mix(paint.accent, smoothstep(0.4, 0.6, n));
             if text && p.uv[1] < 0.45 { Vec3::splat(0.75) } else { back }
         }
-        _ => if figure { paint.accent } else { paint.base },
+        _ => {
+            if figure {
+                paint.accent
+            } else {
+                paint.base
+            }
+        }
     };
     let glow = if paint.kind == 9 && at.light.lamps_on_or_dark() { colour * 0.06 } else { Vec3::ZERO };
     Answer { albedo: colour, gloss: 0.1, glow }

@@ -75,7 +75,8 @@ fn skyline(light: &Light, dir: Vec3, sky: Rgb) -> Rgb {
     let mut colour = sky;
     let edge = 0.002;
     colour = colour.mix(land.times(lit).mix(light.haze, far.max(0.45)), smoothstep(hills + edge, hills - edge, slope));
-    colour = colour.mix(Vec3::splat(0.2).times(lit).mix(light.haze, far.max(0.3)), smoothstep(roofs + edge, roofs - edge, slope));
+    colour = colour
+        .mix(Vec3::splat(0.2).times(lit).mix(light.haze, far.max(0.3)), smoothstep(roofs + edge, roofs - edge, slope));
     if slope < 0.0 {
         colour = land.times(lit).mix(light.haze, light.haze_share(300.0).max(0.3));
     }

@@ -1,10 +1,10 @@
 //! What a shader is given of a surface point and what it says of it.
 
+use super::light::Light;
+use crate::math::{Rgb, Vec3, clamp01, least, most};
 use crate::mesh::Paint;
-use crate::math::{Rgb, Vec3, clamp01};
 use crate::raster::setup::DrawState;
 use crate::scenario::RoadSpec;
-use super::light::Light;
 
 /// A point of a surface as seen by one pixel.
 #[derive(Debug, Clone, Copy)]
@@ -55,8 +55,8 @@ impl Answer {
 /// Share of a pixel of width `foot` around `x` that lies within `half` of `centre`.
 #[inline(always)]
 pub(crate) fn cover(x: f32, centre: f32, half: f32, foot: f32) -> f32 {
-    let (low, high) = ((x - foot * 0.5).max(centre - half), (x + foot * 0.5).min(centre + half));
-    clamp01((high - low) / foot.max(1e-6))
+    let (low, high) = (most(x - foot * 0.5, centre - half), least(x + foot * 0.5, centre + half));
+    clamp01((high - low) / most(foot, 1e-6))
 }
 
 /// How much of a detail of the given size a pixel of width `foot` still shows, 1 to 0.

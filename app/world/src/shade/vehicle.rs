@@ -61,7 +61,8 @@ fn front(p: &Point<'_>, at: &Setting<'_>, place: (f32, f32)) -> Option<Answer> {
     let style = paint.seed;
     let (low, high) = if paint.kind == 1 { (0.24, 0.33) } else { (0.37, 0.47) };
     if (0.58..0.97).contains(&y) && (low..high).contains(&z) {
-        let glow = if p.state.lights { vec3(1.0, 0.95, 0.85) * if at.light.night { 2.2 } else { 1.6 } } else { Vec3::ZERO };
+        let glow =
+            if p.state.lights { vec3(1.0, 0.95, 0.85) * if at.light.night { 2.2 } else { 1.6 } } else { Vec3::ZERO };
         let blinks = y > 0.86 && blinking(p);
         return Some(Answer { albedo: Vec3::splat(0.55), gloss: 0.8, glow: if blinks { AMBER } else { glow } });
     }
@@ -248,7 +249,11 @@ fn bus(p: &Point<'_>, at: &Setting<'_>, faces: (bool, bool, bool), size: (f32, f
     let (x0, x1, w, h) = size;
     let (x, z) = (p.local.x, p.local.z / h);
     let y = p.local.y.abs() / (w * 0.5);
-    let inside = if at.light.lamps_on_or_dark() { vec3(1.0, 0.9, 0.7) * if at.light.night { 0.06 } else { 0.15 } } else { Vec3::ZERO };
+    let inside = if at.light.lamps_on_or_dark() {
+        vec3(1.0, 0.9, 0.7) * if at.light.night { 0.06 } else { 0.15 }
+    } else {
+        Vec3::ZERO
+    };
     let glass = Answer { albedo: GLASS, gloss: 0.8, glow: inside };
     if side {
         for axle in [x0 + 2.9, x1 - 2.7] {
@@ -279,7 +284,11 @@ fn bus(p: &Point<'_>, at: &Setting<'_>, faces: (bool, bool, bool), size: (f32, f
     }
     if (front || rear) && (0.72..0.95).contains(&y) && (0.20..0.28).contains(&z) {
         let glow = if p.state.lights { vec3(1.0, 0.95, 0.85) * 1.8 } else { Vec3::ZERO };
-        return Some(if rear { tail_lamp(p, at, false) } else { Answer { albedo: Vec3::splat(0.5), gloss: 0.6, glow } });
+        return Some(if rear {
+            tail_lamp(p, at, false)
+        } else {
+            Answer { albedo: Vec3::splat(0.5), gloss: 0.6, glow }
+        });
     }
     None
 }

@@ -37,7 +37,8 @@ fn overlapping_cars_are_named() {
 fn an_actor_outside_the_road_is_named_at_the_start_and_after_a_step() {
     let e = error("[[actor]]\nname = \"lost\"\nkind = \"car\"\nstation_m = 30\nd_m = 30");
     assert!(matches!(&e, ScenarioError::OutsideRoad { who, .. } if who == "lost"), "{e}");
-    let e = error("[[actor]]\nname = \"lost\"\nkind = \"car\"\nstation_m = 30\ndo = [{ t_s = 1, over_s = 1, d_m = -20 }]");
+    let e =
+        error("[[actor]]\nname = \"lost\"\nkind = \"car\"\nstation_m = 30\ndo = [{ t_s = 1, over_s = 1, d_m = -20 }]");
     assert!(e.to_string().contains("lost") && e.to_string().contains("after step 1"), "{e}");
 }
 

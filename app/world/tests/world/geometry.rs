@@ -30,7 +30,10 @@ fn visible_boxes_are_tight_around_the_masks_and_inside_the_full_boxes() {
             assert!(visible.x1 <= full.x1 + 1.0 && visible.y1 <= full.y1 + 1.0, "{visible:?} {full:?}");
             // An object that nothing hides fills its full box.
             if object.occlusion == 0.0 && object.truncation == 0.0 && object.full_px > 200 {
-                assert!((visible.x0 - full.x0).abs() < 1.5 && (visible.y1 - full.y1).abs() < 1.5, "{visible:?} {full:?}");
+                assert!(
+                    (visible.x0 - full.x0).abs() < 1.5 && (visible.y1 - full.y1).abs() < 1.5,
+                    "{visible:?} {full:?}"
+                );
             }
         }
     }
@@ -93,10 +96,8 @@ fn boxes_in_space_project_onto_boxes_in_the_picture() {
             continue;
         }
         let p = setup.optical_from_vehicle.apply(&Point3::<Vehicle>::from_vector(b.centre_vehicle.xyz)).xyz;
-        let (u, v) = (
-            p.x / p.z * setup.camera.fx + setup.camera.cx + 0.5,
-            p.y / p.z * setup.camera.fy + setup.camera.cy + 0.5,
-        );
+        let (u, v) =
+            (p.x / p.z * setup.camera.fx + setup.camera.cx + 0.5, p.y / p.z * setup.camera.fy + setup.camera.cy + 0.5);
         let full = object.box_full;
         assert!(f64::from(full.x0) < u && u < f64::from(full.x1), "{u} {full:?}");
         assert!(f64::from(full.y0) < v && v < f64::from(full.y1), "{v} {full:?}");

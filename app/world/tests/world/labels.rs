@@ -23,10 +23,14 @@ fn events_come_from_what_moves_and_none_from_standing_still() {
     events_between(&logs[0], &logs[1], 160, (0.0, 0.1), 0.15, &mut events);
     assert!(events.len() > 10, "{} events", events.len());
     // Shadows on the ground move too; most events are on the walker or beside it.
-    let on = |x: i32, y: i32| (-4..=4).any(|dy| (-4..=4).any(|dx| {
-        let (x, y) = (x + dx, y + dy);
-        (0..160).contains(&x) && (0..96).contains(&y) && near[(y * 160 + x) as usize]
-    }));
+    let on = |x: i32, y: i32| {
+        (-4..=4).any(|dy| {
+            (-4..=4).any(|dx| {
+                let (x, y) = (x + dx, y + dy);
+                (0..160).contains(&x) && (0..96).contains(&y) && near[(y * 160 + x) as usize]
+            })
+        })
+    };
     let share = events.iter().filter(|e| on(i32::from(e.x), i32::from(e.y))).count() as f64 / events.len() as f64;
     assert!(share > 0.9, "{share}");
     events_between(&logs[0], &logs[0], 160, (0.0, 0.1), 0.15, &mut events);

@@ -18,8 +18,10 @@ fn points_projected_into_the_picture_have_its_depth() {
     setup.camera.distortion = Distortion::None;
     let mut lidar = exact(64);
     let camera_place = setup.optical_from_vehicle.inverse().isometry().translation;
-    lidar.vehicle_from_lidar =
-        ocellus_percept::space::Transform::from_isometry(nalgebra::Isometry3::from_parts(camera_place, nalgebra::UnitQuaternion::identity()));
+    lidar.vehicle_from_lidar = ocellus_percept::space::Transform::from_isometry(nalgebra::Isometry3::from_parts(
+        camera_place,
+        nalgebra::UnitQuaternion::identity(),
+    ));
     let (mut cloud, mut labels) = (Cloud::default(), SweepTruth::default());
     w.sweep(4.0, &lidar, &mut cloud, &mut labels);
     let mut truth = CameraTruth::default();

@@ -12,7 +12,9 @@ fn random_streets_are_valid_and_reproducible() {
         assert_eq!(s, Scenario::random(seed, &knobs));
         tags.extend(FrameTags::of(&s).names());
     }
-    for tag in ["day", "dusk", "night", "clear", "cloudy", "rain", "fog", "snow", "city", "suburb", "country", "motorway"] {
+    for tag in
+        ["day", "dusk", "night", "clear", "cloudy", "rain", "fog", "snow", "city", "suburb", "country", "motorway"]
+    {
         assert!(tags.contains(tag), "120 seeds without {tag}");
     }
 }
@@ -30,7 +32,9 @@ fn random_streets_make_worlds_with_something_to_see() {
 #[test]
 fn clips_end_as_their_kind_says() {
     let mut wrong = Vec::new();
-    for kind in [ClipKind::Collide, ClipKind::NearMiss, ClipKind::OtherLaneCrash, ClipKind::Receding, ClipKind::ClosePass] {
+    for kind in
+        [ClipKind::Collide, ClipKind::NearMiss, ClipKind::OtherLaneCrash, ClipKind::Receding, ClipKind::ClosePass]
+    {
         for seed in 0..30 {
             let s = Scenario::random_clip(seed, kind);
             let w = match World::new(&s, seed) {
@@ -42,7 +46,10 @@ fn clips_end_as_their_kind_says() {
             };
             let hit = w.collision_label(0.0, 100.0).at_s.is_some_and(|t| t <= s.duration_s);
             if hit != (kind == ClipKind::Collide) {
-                wrong.push(format!("{kind:?} {seed}: hit {hit} ({:?})", s.actors.iter().map(|a| &a.name).collect::<Vec<_>>()));
+                wrong.push(format!(
+                    "{kind:?} {seed}: hit {hit} ({:?})",
+                    s.actors.iter().map(|a| &a.name).collect::<Vec<_>>()
+                ));
             }
             if kind == ClipKind::OtherLaneCrash && w.other_contact().is_none() {
                 wrong.push(format!("{kind:?} {seed}: no crash"));

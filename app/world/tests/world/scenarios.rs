@@ -25,10 +25,13 @@ fn every_shipped_scenario_makes_a_world_with_a_picture() {
 #[test]
 fn the_demo_street_shows_several_kinds_of_objects_and_no_collision() {
     let w = world("street", 7);
-    assert!(w.collision_label(0.0, 100.0).at_s.is_none());
+    let label = w.collision_label(0.0, 100.0);
+    assert!(label.at_s.is_none(), "{label:?} {:?}", label.actor.and_then(|a| w.actor_name(a)));
     let mut classes = std::collections::BTreeSet::new();
     for k in 0..16 {
-        classes.extend(picture(&w, f64::from(k), 160).objects.iter().filter(|o| o.visible_px > 12).map(|o| o.class.name()));
+        classes.extend(
+            picture(&w, f64::from(k), 160).objects.iter().filter(|o| o.visible_px > 12).map(|o| o.class.name()),
+        );
     }
     for class in ["car", "person", "truck", "bicycle", "bus"] {
         assert!(classes.contains(class), "no {class} in the demo drive: {classes:?}");
