@@ -89,7 +89,8 @@ fn check_size(origin: &str, width: usize, height: usize) -> Result<(), ReadError
 fn decode_jpeg(encoded: &EncodedImage, out: &mut Image) -> Result<(), ReadError> {
     let origin = &encoded.origin;
     check_jpeg_whole(origin, &encoded.bytes)?;
-    let fault = |e: zune_jpeg::errors::DecodeErrors| corrupt(origin, "JPEG data", "a decodable picture", &e.to_string());
+    let fault =
+        |e: zune_jpeg::errors::DecodeErrors| corrupt(origin, "JPEG data", "a decodable picture", &e.to_string());
     // The limits are checked below, with our own message.
     let options = DecoderOptions::default()
         .set_strict_mode(false)

@@ -66,6 +66,8 @@ impl fmt::Display for SensorKind {
 pub enum TimeSource {
     /// The recording's own stamps.
     Recorded,
+    /// Times within the recording, counted from the Unix epoch: when it was made is unknown.
+    Relative,
     /// The recording has none: index times this step from the Unix epoch.
     Indexed {
         /// The step in nanoseconds.
@@ -77,6 +79,7 @@ impl fmt::Display for TimeSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Recorded => f.write_str("recorded stamps"),
+            Self::Relative => f.write_str("recorded times within the file, counted from 1970-01-01"),
             Self::Indexed { step_ns } => {
                 write!(f, "no stamps recorded: index x {} ms from 1970-01-01", step_ns / 1_000_000)
             }

@@ -87,7 +87,8 @@ mod tests {
 
     #[test]
     fn poses_are_relative_to_the_first_and_interpolated() {
-        let track = PoseTrack::from_ground_poses(vec![(at_ms(100), pose(12.0, 0.2)), (at_ms(0), pose(10.0, 0.0))]).unwrap();
+        let track =
+            PoseTrack::from_ground_poses(vec![(at_ms(100), pose(12.0, 0.2)), (at_ms(0), pose(10.0, 0.0))]).unwrap();
         let middle = track.at(at_ms(50)).unwrap();
         assert!((middle.isometry().translation.vector - Vector3::new(1.0, 0.0, 0.0)).norm() < 1e-12);
         assert!((middle.isometry().rotation.angle() - 0.1).abs() < 1e-12);
@@ -97,7 +98,8 @@ mod tests {
 
     #[test]
     fn constant_velocity_shortly_beyond_the_ends_and_nothing_further() {
-        let track = PoseTrack::from_ground_poses(vec![(at_ms(0), pose(0.0, 0.0)), (at_ms(100), pose(1.0, 0.0))]).unwrap();
+        let track =
+            PoseTrack::from_ground_poses(vec![(at_ms(0), pose(0.0, 0.0)), (at_ms(100), pose(1.0, 0.0))]).unwrap();
         assert!((track.at(at_ms(150)).unwrap().isometry().translation.x - 1.5).abs() < 1e-12);
         assert!((track.at(at_ms(-50)).unwrap().isometry().translation.x + 0.5).abs() < 1e-12);
         assert!(track.at(at_ms(201)).is_none() && track.at(at_ms(-101)).is_none());
@@ -105,7 +107,8 @@ mod tests {
 
     #[test]
     fn no_guess_across_a_pause_or_from_a_single_pose() {
-        let track = PoseTrack::from_ground_poses(vec![(at_ms(0), pose(0.0, 0.0)), (at_ms(1500), pose(1.0, 0.0))]).unwrap();
+        let track =
+            PoseTrack::from_ground_poses(vec![(at_ms(0), pose(0.0, 0.0)), (at_ms(1500), pose(1.0, 0.0))]).unwrap();
         assert!(track.at(at_ms(700)).is_none() && track.at(at_ms(0)).is_some());
         let single = PoseTrack::from_ground_poses(vec![(at_ms(0), pose(0.0, 0.0))]).unwrap();
         assert!(single.at(at_ms(0)).is_some() && single.at(at_ms(1)).is_none());

@@ -148,7 +148,9 @@ pub enum ReadError {
         got: String,
     },
     /// A picture larger than any camera's, which would exhaust the memory.
-    #[error("{origin}: header: expected a picture of at most {max_side}x{max_side} px and {max_pixels} pixels, got {width}x{height}")]
+    #[error(
+        "{origin}: header: expected a picture of at most {max_side}x{max_side} px and {max_pixels} pixels, got {width}x{height}"
+    )]
     TooLarge {
         /// The file.
         origin: String,

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
-    Float16Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type, Int8Type, UInt8Type, UInt16Type, UInt32Type,
-    UInt64Type,
+    Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type,
+    UInt32Type, UInt64Type,
 };
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_ipc::reader::FileReader;
@@ -72,7 +72,9 @@ impl Table {
     pub(crate) fn numbers(&self, name: &str) -> Result<Vec<f64>, SenseError> {
         let mut values = Vec::with_capacity(self.len());
         for batch in &self.batches {
-            column(batch, name).and_then(|c| for_each_f64(name, c, |v| values.push(v))).map_err(|e| e.into_sense(&self.path))?;
+            column(batch, name)
+                .and_then(|c| for_each_f64(name, c, |v| values.push(v)))
+                .map_err(|e| e.into_sense(&self.path))?;
         }
         Ok(values)
     }

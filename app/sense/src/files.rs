@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use ocellus_percept::space::{Odom, Rig, Transform, Vehicle};
 use ocellus_percept::time::Timestamp;
 
+use crate::calib::SensorSlot;
 use crate::decode;
-use crate::drive::{Drive, DriveInfo, DriveKind, Entry, Gap, GAP_FACTOR, SensorInfo, SensorKind, TimeSource};
+use crate::drive::{Drive, DriveInfo, DriveKind, Entry, GAP_FACTOR, Gap, SensorInfo, SensorKind, TimeSource};
 use crate::ego::PoseTrack;
 use crate::error::{ReadError, SenseError};
 use crate::feather;
@@ -60,6 +61,14 @@ pub(crate) struct SensorFiles {
     pub(crate) frames: Vec<FrameFile>,
 }
 
+impl SensorFiles {
+    /// What a calibration must know of it.
+    pub(crate) fn slot(&self) -> SensorSlot<'_> {
+        let size = (self.kind == SensorKind::Camera).then(|| self.frames.iter().find_map(|f| picture_size(&f.path)));
+        SensorSlot { name: &self.name, kind: self.kind, size: size.flatten() }
+    }
+}
+
 /// What an indexer has gathered.
 #[derive(Debug)]
 pub(crate) struct Parts {
@@ -70,7 +79,7 @@ pub(crate) struct Parts {
     /// At least one; the first is the drive's.
     pub(crate) rigs: Vec<Rig>,
     pub(crate) rig_source: Option<String>,
-    /// Labels per frame; empty where the drive has none.
+    /// Labels per labelled frame; empty where the drive has none.
     pub(crate) labels: Vec<Vec<Label>>,
     pub(crate) ego: Option<(PoseTrack, String)>,
     pub(crate) notes: Vec<String>,

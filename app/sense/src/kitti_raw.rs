@@ -37,7 +37,8 @@ pub(crate) fn open(path: &Path, options: &OpenOptions) -> Result<FileDrive, Sens
         return Err(SenseError::Empty { path: path.into(), expected });
     }
     note_frames_without_sweep(&sensors, &mut notes);
-    let day = path.canonicalize().ok().and_then(|p| p.parent().map(Path::to_path_buf)).unwrap_or_else(|| path.join(".."));
+    let day =
+        path.canonicalize().ok().and_then(|p| p.parent().map(Path::to_path_buf)).unwrap_or_else(|| path.join(".."));
     let (rig, rig_source) = calibration(&day, &sensors, options, &mut notes)?;
     let ego = ego(path, &day, &mut notes)?;
     Ok(FileDrive::new(Parts {
@@ -133,7 +134,11 @@ fn missing_inside(
     let there: std::collections::BTreeSet<u64> = files.iter().map(|(n, _)| *n).collect();
     let missing: Vec<u64> = (*first..*last).filter(|n| !there.contains(n)).collect();
     let Some(example) = missing.first() else { return Vec::new() };
-    notes.push(format!("{name}: {} of {} frames have a stamp and no file, the first is {example}", missing.len(), last - first + 1));
+    notes.push(format!(
+        "{name}: {} of {} frames have a stamp and no file, the first is {example}",
+        missing.len(),
+        last - first + 1
+    ));
     if kind == SensorKind::Lidar {
         return Vec::new();
     }
@@ -175,7 +180,8 @@ fn calibration(
     notes: &mut Vec<String>,
 ) -> Result<(Rig, Option<String>), SenseError> {
     if let Some(given) = &options.calib {
-        return Ok((calib::read_for(given, sensors.iter().map(|s| s.name.as_str()), notes)?, Some(given.display().to_string())));
+        let slots: Vec<_> = sensors.iter().map(SensorFiles::slot).collect();
+        return Ok((calib::read_for(given, &slots, Some(LIDAR), notes)?, Some(given.display().to_string())));
     }
     let sizes: BTreeMap<String, (u32, u32)> = sensors
         .iter()

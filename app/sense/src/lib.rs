@@ -7,6 +7,7 @@
 //!
 //! Sole owner of picture decoding. Deliberately absent: threads, queues, clocks, and any interpretation of what was seen.
 
+mod argoverse;
 pub mod calib;
 mod decode;
 mod drive;
@@ -14,6 +15,8 @@ mod ego;
 mod error;
 mod feather;
 mod files;
+mod folder;
+mod kitti_object;
 mod kitti_raw;
 pub mod labels;
 mod oxts;
@@ -21,11 +24,10 @@ mod payload;
 mod points;
 mod probe;
 mod stamps;
+mod video;
 
 pub use decode::{MAX_PIXELS, MAX_SIDE_PX, decode_image, encoding_from_bytes, size_from_header};
-pub use drive::{
-    Drive, DriveInfo, DriveKind, EgoInfo, Entry, GAP_FACTOR, Gap, SensorInfo, SensorKind, TimeSource,
-};
+pub use drive::{Drive, DriveInfo, DriveKind, EgoInfo, Entry, GAP_FACTOR, Gap, SensorInfo, SensorKind, TimeSource};
 pub use error::{ReadError, SenseError};
 pub use payload::{EncodedImage, ImageEncoding, Payload};
 pub use probe::{OpenOptions, open, probe};

@@ -96,7 +96,10 @@ mod tests {
         let error = cloud_from_bytes("s.bin", &[0; 35], PointLayout::Kitti, &mut Cloud::default()).unwrap_err();
         assert_eq!(error.reason(), "truncated");
         let text = error.to_string();
-        assert!(text.contains("s.bin") && text.contains("16") && text.contains("35") && text.contains("3 too many"), "{text}");
+        assert!(
+            text.contains("s.bin") && text.contains("16") && text.contains("35") && text.contains("3 too many"),
+            "{text}"
+        );
         let mut empty = Cloud::default();
         cloud_from_bytes("e", &[], PointLayout::Kitti, &mut empty).unwrap();
         assert!(empty.is_empty());

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use crate::drive::{Drive, DriveKind};
 use crate::error::SenseError;
-use crate::kitti_raw;
+use crate::files::{list_files, natural_cmp};
 use crate::stamps::StampPolicy;
+use crate::{argoverse, folder, kitti_object, kitti_raw, video};
 
 /// The kinds of drive, for messages.
 pub(crate) const KINDS_KNOWN: &str = "a KITTI raw drive folder (image_0N/data, velodyne_points/data), KITTI object frames \
@@ -20,6 +21,8 @@ pub struct OpenOptions {
     pub stamps: StampPolicy,
     /// Open a drive whose own calibration is missing, without calibration, instead of refusing it.
     pub uncalibrated: bool,
+    /// The ffmpeg program for video files, with `ffprobe` beside it; `None` looks on PATH.
+    pub ffmpeg: Option<PathBuf>,
 }
 
 /// What kind of drive `path` is.
@@ -27,16 +30,93 @@ pub fn probe(path: &Path) -> Result<DriveKind, SenseError> {
     if !path.exists() {
         return Err(SenseError::NotFound { path: path.into() });
     }
-    if kitti_raw::CAMERAS.iter().chain([&kitti_raw::LIDAR]).any(|s| path.join(s).join("data").is_dir()) {
-        return Ok(DriveKind::KittiRaw);
+    let kind = if path.is_dir() { probe_folder(path)? } else { probe_file(path) };
+    kind.ok_or_else(|| SenseError::NotADrive {
+        path: path.into(),
+        looked_for: KINDS_KNOWN.into(),
+        found: found(path),
+        hint: hint(path),
+    })
+}
+
+fn probe_folder(path: &Path) -> Result<Option<DriveKind>, SenseError> {
+    let raw = kitti_raw::CAMERAS.iter().chain([&kitti_raw::LIDAR]);
+    Ok(if raw.into_iter().any(|s| path.join(s).join("data").is_dir()) {
+        Some(DriveKind::KittiRaw)
+    } else if kitti_object::base(path).is_some() {
+        Some(DriveKind::KittiObject)
+    } else if argoverse::is_log(path) {
+        Some(DriveKind::Argoverse2)
+    } else if folder::holds_samples(path) {
+        Some(DriveKind::NuScenesSamples)
+    } else if !list_files(path, &folder::PICTURES)?.is_empty() {
+        Some(DriveKind::ImageFolder)
+    } else {
+        None
+    })
+}
+
+fn probe_file(path: &Path) -> Option<DriveKind> {
+    let extension = path.extension()?.to_str()?.to_lowercase();
+    video::EXTENSIONS.contains(&extension.as_str()).then_some(DriveKind::Video)
+}
+
+/// What is at a path that is no drive, for the message.
+fn found(path: &Path) -> String {
+    if path.is_file() {
+        return match path.extension() {
+            Some(extension) => format!("a .{} file", extension.to_string_lossy()),
+            None => "a file without extension".into(),
+        };
     }
-    Err(SenseError::NotADrive { path: path.into(), looked_for: KINDS_KNOWN.into(), found: "?".into(), hint: String::new() })
+    let names = names_in(path);
+    match names.len() {
+        0 => "an empty folder".into(),
+        n if n <= NAMES_SHOWN => names.join(", "),
+        n => format!(
+            "{} and {} more",
+            names.iter().take(NAMES_SHOWN).cloned().collect::<Vec<_>>().join(", "),
+            n - NAMES_SHOWN
+        ),
+    }
+}
+
+/// What to do instead, where it can be guessed.
+fn hint(path: &Path) -> String {
+    if path.is_file() {
+        return match path.extension().and_then(|e| e.to_str()).map(str::to_lowercase).as_deref() {
+            Some("jpg" | "jpeg" | "png") => "; a single picture: give its folder".into(),
+            Some("mcap") => "; MCAP recordings are not read by this version".into(),
+            Some("bag" | "db3") => "; ROS bags are not read: convert to one of these".into(),
+            _ => String::new(),
+        };
+    }
+    let drives: Vec<String> = names_in(path)
+        .into_iter()
+        .filter(|name| path.join(name).is_dir() && matches!(probe_folder(&path.join(name)), Ok(Some(_))))
+        .take(NAMES_SHOWN)
+        .collect();
+    if drives.is_empty() { String::new() } else { format!("; a drive is in {}: give one of these", drives.join(", ")) }
+}
+
+/// Names shown in a message.
+const NAMES_SHOWN: usize = 6;
+
+fn names_in(folder: &Path) -> Vec<String> {
+    let items = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut names: Vec<String> = items.map(|i| i.file_name().to_string_lossy().into_owned()).collect();
+    names.sort_by(|a, b| natural_cmp(a, b));
+    names
 }
 
 /// Opens a drive: lists all its frames, reads its calibration, poses and labels. No frame's data is read yet.
 pub fn open(path: &Path, options: &OpenOptions) -> Result<Box<dyn Drive>, SenseError> {
-    match probe(path)? {
-        DriveKind::KittiRaw => Ok(Box::new(kitti_raw::open(path, options)?)),
-        _ => Err(SenseError::NotFound { path: path.into() }),
-    }
+    Ok(match probe(path)? {
+        DriveKind::KittiRaw => Box::new(kitti_raw::open(path, options)?),
+        DriveKind::KittiObject => Box::new(kitti_object::open(path, options)?),
+        DriveKind::Argoverse2 => Box::new(argoverse::open(path, options)?),
+        DriveKind::NuScenesSamples => Box::new(folder::open_samples(path, options)?),
+        DriveKind::ImageFolder => Box::new(folder::open_pictures(path, options)?),
+        DriveKind::Video => Box::new(video::open(path, options)?),
+    })
 }

@@ -7,10 +7,22 @@ use std::path::Path;
 
 use ocellus_percept::time::Timestamp;
 
+use crate::drive::TimeSource;
 use crate::error::SenseError;
 
 /// Nanoseconds in a second.
 const NS_PER_S: i64 = 1_000_000_000;
+
+/// The step between frames of a recording without stamps: 10 Hz, the usual rate of a LiDAR.
+const INDEX_STEP_NS: i64 = 100_000_000;
+
+/// Times of a recording without stamps.
+pub(crate) const INDEXED: TimeSource = TimeSource::Indexed { step_ns: INDEX_STEP_NS };
+
+/// The stamp of frame `index` of a recording without stamps.
+pub(crate) fn stamp_by_index(index: usize) -> Timestamp {
+    Timestamp::from_nanos(i64::try_from(index).unwrap_or(i64::MAX).saturating_mul(INDEX_STEP_NS))
+}
 
 /// What to do with stamps of one sensor that run backwards or repeat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -95,8 +95,7 @@ fn rectified_camera(
     let camera = camera_from_matrix(&file.place(key), &k, size, Distortion::None)?;
     // P = K [I | t], so t = K^-1 * column.
     let z = column[2];
-    let t =
-        Vector3::new((column[0] - camera.cx * z) / camera.fx, (column[1] - camera.cy * z) / camera.fy, z);
+    let t = Vector3::new((column[0] - camera.cx * z) / camera.fx, (column[1] - camera.cy * z) / camera.fy, z);
     if !t.iter().all(|v| v.is_finite()) {
         return Err(file.place(key).value("finite numbers", format!("{column:?}")));
     }
@@ -118,7 +117,8 @@ pub(crate) fn read_raw_day(day: &Path, sizes: &BTreeMap<String, (u32, u32)>) -> 
     let cameras = Keyed::read(&cam_path)?;
     let velodyne = Keyed::read(&velo_path)?;
     let camera0_from_vehicle: Transform<Optical, Vehicle> = velodyne.rt("R", "T")?;
-    let rectify: Transform<Optical, Optical> = cameras.transform("R_rect_00", &cameras.numbers("R_rect_00")?, &[0.0; 3])?;
+    let rectify: Transform<Optical, Optical> =
+        cameras.transform("R_rect_00", &cameras.numbers("R_rect_00")?, &[0.0; 3])?;
     let mut rig = Rig::default();
     let mut unrectified = Vec::new();
     for index in 0..4 {
@@ -196,10 +196,10 @@ pub(crate) fn read_object_frame(
 ) -> Result<ObjectFrame, CalibError> {
     let file = Keyed::read(path)?;
     // Two spellings are about: the object set's and the tracking set's.
-    let pick = |first: &'static str, second: &'static str| if file.values.contains_key(second) { second } else { first };
+    let pick =
+        |first: &'static str, second: &'static str| if file.values.contains_key(second) { second } else { first };
     let rotation_key = pick("R0_rect", "R_rect");
-    let rectify: Transform<Optical, Optical> =
-        file.transform(rotation_key, &file.numbers(rotation_key)?, &[0.0; 3])?;
+    let rectify: Transform<Optical, Optical> = file.transform(rotation_key, &file.numbers(rotation_key)?, &[0.0; 3])?;
     let camera0_from_vehicle: Transform<Optical, Vehicle> = file.rt34(pick("Tr_velo_to_cam", "Tr_velo_cam"))?;
     let rectified_from_vehicle = rectify * camera0_from_vehicle;
     let mut rig = Rig::default();

@@ -1,0 +1,7 @@
+//! Drives end to end: the real recordings where they are at hand, and small made ones that are broken on purpose.
+
+mod bad_input;
+mod calibration;
+mod made_drives;
+mod real_drives;
+mod support;
