@@ -44,7 +44,9 @@ const SIGMA_SHARE_MAX: f64 = 0.5;
 /// A camera and its lens, for the geometry of one box.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct View<'a> {
+    /// Intrinsics.
     pub camera: &'a Camera,
+    /// Its distortion, prepared.
     pub lens: &'a Lens,
 }
 

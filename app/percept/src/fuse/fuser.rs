@@ -32,7 +32,7 @@ pub struct FuserConfig {
 
 impl Default for FuserConfig {
     fn default() -> Self {
-        Self { lidar_sigma_m: 0.03, lidar_points_min: 2, metric_depth_sigma: 0.15, pitch_sigma_rad: 0.009 }
+        Self { lidar_sigma_m: 0.03, lidar_points_min: 2, metric_depth_sigma: 0.15, pitch_sigma_rad: 0.015 }
     }
 }
 

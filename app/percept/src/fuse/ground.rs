@@ -125,6 +125,11 @@ impl GroundFinder {
         Some(self.plane?.height_above_m(p) - self.relief.at(p.x - self.origin.x, p.y - self.origin.y))
     }
 
+    /// Height of the ground over the plane at an offset from the LiDAR along the vehicle's axes, metres.
+    pub(super) fn relief_m(&self, x: f64, y: f64) -> f64 {
+        self.relief.at(x, y)
+    }
+
     /// The lowest point of each cell, in the vehicle frame.
     fn gather(&mut self, cloud: &Cloud, vehicle_from_lidar: &Transform<Vehicle, Lidar>) {
         self.lowest.clear();

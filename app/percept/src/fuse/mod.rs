@@ -1,5 +1,6 @@
 //! From boxes, points and depth to distances: projection, gathering, robust estimates, each with source and sigma.
 
+pub mod cluster;
 pub mod depth_scale;
 pub mod distance;
 pub mod fuser;
@@ -9,6 +10,7 @@ pub mod project;
 mod relief;
 mod surface;
 
+pub use cluster::{Obstacle, ObstacleFinder};
 pub use depth_scale::{DepthFit, DepthFitError, DepthScaler};
 pub use distance::Distance;
 pub use fuser::{FrameContext, FrameNotes, Fuser, FuserConfig, Sweep};

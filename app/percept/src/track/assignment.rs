@@ -1,120 +1,192 @@
 //! The cheapest assignment of rows to columns, each row free to stay unassigned at a price.
 //!
-//! Shortest augmenting paths with potentials (Jonker and Volgenant 1987, in the form of Kuhn's Hungarian method): exact,
-//! O(rows^2 * (rows + columns)), deterministic, scratch kept between calls. Not for thousands of rows: callers split
-//! their problem into connected components first.
+//! Shortest augmenting paths with potentials (Jonker and Volgenant 1987) on the pairs that exist: exact, deterministic,
+//! scratch kept between calls. With e pairs the work is at most rows * (e + columns^2), and near e where most rows find
+//! their own column free.
 
-/// A pair that must not be chosen.
-pub const FORBIDDEN: f64 = 1e9;
+/// A pair that must not be chosen, in a dense matrix. Any value that is not finite does.
+pub const FORBIDDEN: f64 = f64::INFINITY;
+
+/// A row, a column, and what taking them together costs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Pair {
+    /// Index of the row.
+    pub row: u32,
+    /// Index of the column.
+    pub column: u32,
+    /// Cost, finite.
+    pub cost: f64,
+}
 
 /// Scratch of the solver; reuse it to avoid allocation.
 #[derive(Debug, Default, Clone)]
 pub struct AssignmentSolver {
+    /// First pair of each row, and the end.
+    row_start: Vec<usize>,
     row_potential: Vec<f64>,
     column_potential: Vec<f64>,
-    row_of_column: Vec<usize>,
-    previous_column: Vec<usize>,
-    shortest: Vec<f64>,
-    visited: Vec<bool>,
+    row_of_column: Vec<Option<usize>>,
+    /// Of the path being sought: distance of each column (infinite where not reached), the row it was reached from,
+    /// whether it is settled; and the columns reached.
+    distance: Vec<f64>,
+    reached_from: Vec<usize>,
+    settled: Vec<bool>,
+    reached: Vec<usize>,
+    dense: Vec<Pair>,
 }
 
-/// Marks a column without a row in the solver's one-based tables.
-const NONE: usize = 0;
+/// Where a path of augmentation ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// At a free column.
+    Column(usize),
+    /// At this row, which gives up its column and stays unassigned.
+    Row(usize),
+}
 
 impl AssignmentSolver {
     /// Assigns each of `rows` rows to one of `columns` columns or to none, at the least sum of costs, where a row
-    /// without a column costs `unassigned`. `cost` is row-major, `rows * columns` long; values that are not finite, or
-    /// at least `FORBIDDEN`, are never chosen (a `cost` that is too short forbids what it lacks). `column_of_row` is
-    /// cleared and gets `rows` entries.
+    /// without a column costs `unassigned`. `pairs` are those that may be taken, sorted by row, each once; pairs out of
+    /// range or of no finite cost are passed over. `column_of_row` is cleared and gets `rows` entries.
     pub fn solve(
+        &mut self,
+        (rows, columns): (usize, usize),
+        pairs: &[Pair],
+        unassigned: f64,
+        column_of_row: &mut Vec<Option<usize>>,
+    ) {
+        column_of_row.clear();
+        column_of_row.resize(rows, None);
+        self.prepare(rows, columns, pairs, unassigned);
+        for row in 0..rows {
+            self.augment(row, pairs, unassigned, column_of_row);
+        }
+    }
+
+    /// The same of a dense row-major matrix of `rows * columns` costs, where `FORBIDDEN` marks what must not be chosen;
+    /// what a matrix that is too short lacks is forbidden too.
+    pub fn solve_dense(
         &mut self,
         (rows, columns): (usize, usize),
         cost: &[f64],
         unassigned: f64,
         column_of_row: &mut Vec<Option<usize>>,
     ) {
-        // Each row may also take one of `rows` dummy columns at the price of staying unassigned.
-        let total = columns + rows;
-        self.prepare(rows, total);
-        for row in 1..=rows {
-            self.augment(row, total, |r, c| {
-                if c > columns {
-                    return unassigned;
-                }
-                let value = cost.get((r - 1) * columns + c - 1).copied().unwrap_or(FORBIDDEN);
-                if value.is_finite() { value.min(FORBIDDEN) } else { FORBIDDEN }
-            });
+        let mut pairs = std::mem::take(&mut self.dense);
+        pairs.clear();
+        for (row, costs) in cost.chunks(columns.max(1)).enumerate().take(rows) {
+            let cells = costs.iter().enumerate().filter(|(_, c)| c.is_finite());
+            pairs.extend(cells.map(|(column, &cost)| Pair { row: row as u32, column: column as u32, cost }));
         }
-        column_of_row.clear();
-        column_of_row.resize(rows, None);
-        for column in 1..=columns {
-            let row = self.row_of_column[column];
-            if row != NONE && cost.get((row - 1) * columns + column - 1).is_some_and(|&c| c < FORBIDDEN) {
-                column_of_row[row - 1] = Some(column - 1);
-            }
-        }
+        self.solve((rows, columns), &pairs, unassigned, column_of_row);
+        self.dense = pairs;
     }
 
-    fn prepare(&mut self, rows: usize, total: usize) {
-        self.row_potential.clear();
-        self.row_potential.resize(rows + 1, 0.0);
+    fn prepare(&mut self, rows: usize, columns: usize, pairs: &[Pair], unassigned: f64) {
+        self.row_start.clear();
+        self.row_start.extend((0..=rows).map(|row| pairs.partition_point(|p| (p.row as usize) < row)));
         self.column_potential.clear();
-        self.column_potential.resize(total + 1, 0.0);
+        self.column_potential.resize(columns, 0.0);
+        self.row_potential.clear();
+        for row in 0..rows {
+            let cheapest = self.pairs_of(row, pairs).map(|(_, cost)| cost).fold(unassigned, f64::min);
+            self.row_potential.push(cheapest);
+        }
         self.row_of_column.clear();
-        self.row_of_column.resize(total + 1, NONE);
-        self.previous_column.clear();
-        self.previous_column.resize(total + 1, NONE);
+        self.row_of_column.resize(columns, None);
+        self.distance.clear();
+        self.distance.resize(columns, f64::INFINITY);
+        self.reached_from.clear();
+        self.reached_from.resize(columns, 0);
+        self.settled.clear();
+        self.settled.resize(columns, false);
+        self.reached.clear();
     }
 
-    /// Finds the cheapest augmenting path from `row` to a free column (Dijkstra on reduced costs) and takes it.
-    fn augment(&mut self, row: usize, total: usize, cost: impl Fn(usize, usize) -> f64) {
-        self.shortest.clear();
-        self.shortest.resize(total + 1, f64::INFINITY);
-        self.visited.clear();
-        self.visited.resize(total + 1, false);
-        self.row_of_column[0] = row;
-        let mut column = 0;
-        loop {
-            self.visited[column] = true;
-            let from = self.row_of_column[column];
-            let mut delta = f64::INFINITY;
-            let mut next = 0;
-            for c in 1..=total {
-                if self.visited[c] {
-                    continue;
+    /// Columns and costs of a row's pairs.
+    fn pairs_of<'a>(&self, row: usize, pairs: &'a [Pair]) -> impl Iterator<Item = (usize, f64)> + use<'a> {
+        let columns = self.column_potential.len();
+        let range = self.row_start[row]..self.row_start[row + 1];
+        let own = pairs.get(range).unwrap_or(&[]).iter().map(|p| (p.column as usize, p.cost));
+        own.filter(move |(column, cost)| *column < columns && cost.is_finite())
+    }
+
+    /// Finds the cheapest path from the new `row` to a free column, or to a row that had better stay unassigned
+    /// (Dijkstra on reduced costs), and takes it.
+    fn augment(&mut self, row: usize, pairs: &[Pair], unassigned: f64, column_of_row: &mut [Option<usize>]) {
+        let (mut current, mut so_far) = (row, 0.0);
+        let (mut giving_up, mut giving_up_at) = (f64::INFINITY, row);
+        let end = loop {
+            let give_up = so_far + unassigned - self.row_potential[current];
+            if give_up < giving_up {
+                (giving_up, giving_up_at) = (give_up, current);
+            }
+            self.reach(current, so_far, pairs);
+            match self.nearest_unsettled() {
+                Some(column) if self.distance[column] <= giving_up => {
+                    so_far = self.distance[column];
+                    self.settled[column] = true;
+                    match self.row_of_column[column] {
+                        None => break End::Column(column),
+                        Some(next) => current = next,
+                    }
                 }
-                let reduced = cost(from, c) - self.row_potential[from] - self.column_potential[c];
-                if reduced < self.shortest[c] {
-                    self.shortest[c] = reduced;
-                    self.previous_column[c] = column;
-                }
-                if self.shortest[c] < delta {
-                    delta = self.shortest[c];
-                    next = c;
+                _ => {
+                    so_far = giving_up;
+                    break End::Row(giving_up_at);
                 }
             }
-            self.shift_potentials(total, delta);
-            column = next;
-            if self.row_of_column[column] == NONE {
-                break;
-            }
-        }
-        while column != 0 {
-            let previous = self.previous_column[column];
-            self.row_of_column[column] = self.row_of_column[previous];
-            column = previous;
+        };
+        self.shift_potentials(row, so_far);
+        self.take(row, end, column_of_row);
+        for column in self.reached.drain(..) {
+            self.distance[column] = f64::INFINITY;
+            self.settled[column] = false;
         }
     }
 
-    fn shift_potentials(&mut self, total: usize, delta: f64) {
-        for c in 0..=total {
-            if self.visited[c] {
-                let row = self.row_of_column[c];
-                self.row_potential[row] += delta;
-                self.column_potential[c] -= delta;
-            } else {
-                self.shortest[c] -= delta;
+    /// Shortens the distances of the columns that `row`, itself `so_far` away, pairs with.
+    fn reach(&mut self, row: usize, so_far: f64, pairs: &[Pair]) {
+        for (column, cost) in self.pairs_of(row, pairs) {
+            let distance = so_far + cost - self.row_potential[row] - self.column_potential[column];
+            if !self.settled[column] && distance < self.distance[column] {
+                if self.distance[column].is_infinite() {
+                    self.reached.push(column);
+                }
+                self.distance[column] = distance;
+                self.reached_from[column] = row;
             }
+        }
+    }
+
+    /// Of the columns reached and not settled the nearest; of equals that with the smallest index.
+    fn nearest_unsettled(&self) -> Option<usize> {
+        let open = self.reached.iter().copied().filter(|&c| !self.settled[c]);
+        open.min_by(|&a, &b| self.distance[a].total_cmp(&self.distance[b]).then(a.cmp(&b)))
+    }
+
+    fn shift_potentials(&mut self, row: usize, length: f64) {
+        self.row_potential[row] += length;
+        for &column in self.reached.iter().filter(|&&c| self.settled[c]) {
+            let gain = length - self.distance[column];
+            self.column_potential[column] -= gain;
+            if let Some(owner) = self.row_of_column[column] {
+                self.row_potential[owner] += gain;
+            }
+        }
+    }
+
+    /// Moves every row on the path to `end` to its next column.
+    fn take(&mut self, row: usize, end: End, column_of_row: &mut [Option<usize>]) {
+        let mut free = match end {
+            End::Column(column) => Some(column),
+            End::Row(last) => column_of_row[last].take(),
+        };
+        while let Some(column) = free {
+            let owner = self.reached_from[column];
+            self.row_of_column[column] = Some(owner);
+            let before = column_of_row[owner].replace(column);
+            free = before.filter(|_| owner != row);
         }
     }
 }
@@ -151,11 +223,11 @@ mod tests {
         };
         let mut solver = AssignmentSolver::default();
         let mut chosen = Vec::new();
-        for case in 0..400 {
+        for case in 0..4000 {
             let (rows, columns) = (1 + case % 6, 1 + (case / 6) % 6);
             let cost: Vec<f64> =
-                (0..rows * columns).map(|_| if random() < 0.3 { FORBIDDEN } else { random() }).collect();
-            solver.solve((rows, columns), &cost, 0.7, &mut chosen);
+                (0..rows * columns).map(|_| if random() < 0.3 { FORBIDDEN } else { 2.0 * random() - 0.5 }).collect();
+            solver.solve_dense((rows, columns), &cost, 0.7, &mut chosen);
             let mut used = vec![false; columns];
             for c in chosen.iter().flatten() {
                 assert!(!std::mem::replace(&mut used[*c], true), "column {c} twice");
@@ -169,11 +241,11 @@ mod tests {
     fn empty_nan_and_short_matrices_are_ordinary() {
         let mut solver = AssignmentSolver::default();
         let mut chosen = vec![Some(9)];
-        solver.solve((0, 3), &[], 1.0, &mut chosen);
+        solver.solve_dense((0, 3), &[], 1.0, &mut chosen);
         assert!(chosen.is_empty());
-        solver.solve((2, 0), &[], 1.0, &mut chosen);
+        solver.solve_dense((2, 0), &[], 1.0, &mut chosen);
         assert_eq!(chosen, [None, None]);
-        solver.solve((2, 2), &[f64::NAN, f64::INFINITY, 0.5], 1.0, &mut chosen);
+        solver.solve_dense((2, 2), &[f64::NAN, f64::INFINITY, 0.5], 1.0, &mut chosen);
         assert_eq!(chosen, [None, Some(0)]);
     }
 }

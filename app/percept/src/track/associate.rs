@@ -3,10 +3,11 @@
 //! Pairs fall into connected components; most have a single pair and need no solver, the others are solved exactly,
 //! each for itself. The choice does not depend on the order in which pairs are offered.
 
-use super::assignment::{AssignmentSolver, FORBIDDEN};
+use super::assignment::{AssignmentSolver, Pair};
 
+/// A track and an observation that may belong together.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Pair {
+struct Offer {
     component: u32,
     track: u32,
     seen: u32,
@@ -16,11 +17,11 @@ struct Pair {
 /// Scratch of association, kept from frame to frame.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Associator {
-    pairs: Vec<Pair>,
+    offers: Vec<Offer>,
     parent: Vec<u32>,
     tracks: Vec<u32>,
     seen: Vec<u32>,
-    cost: Vec<f64>,
+    pairs: Vec<Pair>,
     chosen: Vec<Option<usize>>,
     solver: AssignmentSolver,
     matches: Vec<(u32, u32)>,
@@ -29,7 +30,7 @@ pub(super) struct Associator {
 impl Associator {
     /// Forgets all pairs and begins with `tracks` tracks and `seen` observations.
     pub(super) fn begin(&mut self, tracks: usize, seen: usize) {
-        self.pairs.clear();
+        self.offers.clear();
         self.matches.clear();
         self.parent.clear();
         self.parent.extend(0..(tracks + seen) as u32);
@@ -41,19 +42,19 @@ impl Associator {
         // The smaller root stays, so that components do not depend on the order of offers.
         let (low, high) = (a.min(b), a.max(b));
         self.parent[high as usize] = low;
-        self.pairs.push(Pair { component: 0, track: track as u32, seen: seen as u32, cost });
+        self.offers.push(Offer { component: 0, track: track as u32, seen: seen as u32, cost });
     }
 
     /// The (track, observation) pairs chosen, by component; a pair costing `unassigned` or more is never among them.
     pub(super) fn solve(&mut self, unassigned: f64) -> &[(u32, u32)] {
-        for i in 0..self.pairs.len() {
-            self.pairs[i].component = self.root(self.pairs[i].track);
+        for i in 0..self.offers.len() {
+            self.offers[i].component = self.root(self.offers[i].track);
         }
-        self.pairs.sort_unstable_by_key(|p| (p.component, p.track, p.seen));
+        self.offers.sort_unstable_by_key(|o| (o.component, o.track, o.seen));
         let mut start = 0;
-        while start < self.pairs.len() {
-            let component = self.pairs[start].component;
-            let length = self.pairs[start..].iter().take_while(|p| p.component == component).count();
+        while start < self.offers.len() {
+            let component = self.offers[start].component;
+            let length = self.offers[start..].iter().take_while(|o| o.component == component).count();
             self.solve_component(start..start + length, unassigned);
             start += length;
         }
@@ -61,33 +62,29 @@ impl Associator {
     }
 
     fn solve_component(&mut self, range: std::ops::Range<usize>, unassigned: f64) {
-        let pairs = &self.pairs[range];
-        if let [only] = pairs {
+        let offers = &self.offers[range];
+        if let [only] = offers {
             if only.cost < unassigned {
                 self.matches.push((only.track, only.seen));
             }
             return;
         }
         self.tracks.clear();
-        self.tracks.extend(pairs.iter().map(|p| p.track));
-        self.tracks.dedup();
         self.seen.clear();
-        self.seen.extend(pairs.iter().map(|p| p.seen));
+        self.seen.extend(offers.iter().map(|o| o.seen));
         self.seen.sort_unstable();
         self.seen.dedup();
-        let columns = self.seen.len();
-        self.cost.clear();
-        self.cost.resize(self.tracks.len() * columns, FORBIDDEN);
-        let mut row = 0;
-        for pair in pairs {
-            while self.tracks[row] != pair.track {
-                row += 1;
+        self.pairs.clear();
+        for offer in offers {
+            if self.tracks.last() != Some(&offer.track) {
+                self.tracks.push(offer.track);
             }
-            if let (Ok(column), true) = (self.seen.binary_search(&pair.seen), pair.cost < unassigned) {
-                self.cost[row * columns + column] = pair.cost;
+            if let (Ok(column), true) = (self.seen.binary_search(&offer.seen), offer.cost < unassigned) {
+                let row = self.tracks.len() as u32 - 1;
+                self.pairs.push(Pair { row, column: column as u32, cost: offer.cost });
             }
         }
-        self.solver.solve((self.tracks.len(), columns), &self.cost, unassigned, &mut self.chosen);
+        self.solver.solve((self.tracks.len(), self.seen.len()), &self.pairs, unassigned, &mut self.chosen);
         for (row, column) in self.chosen.iter().enumerate() {
             if let Some(column) = column {
                 self.matches.push((self.tracks[row], self.seen[*column]));

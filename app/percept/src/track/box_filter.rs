@@ -3,6 +3,10 @@
 //! Pixels and pixels per second. Noise grows with the box, as in SORT and ByteTrack, because a near object moves and
 //! jitters more pixels than a far one; process noise is that of white acceleration integrated over the real time between
 //! frames, so the same constants serve 30, 10 and 5 fps.
+//!
+//! What comes nearer at a constant speed does not move at a constant speed in the picture. With x = X/Z and Z falling
+//! steadily, all of centre, width and height obey x(t) = x + x' * t / (1 - g*t), where g is the box's relative growth
+//! per second; the prediction uses that, with the growth that width and height agree on.
 
 use crate::detection::BoxPx;
 
@@ -10,16 +14,33 @@ use crate::detection::BoxPx;
 const CENTRE_SIGMA: f64 = 0.04;
 /// Detector jitter of a width or height as a share of itself.
 const EXTENT_SIGMA: f64 = 0.05;
-/// Change of a centre's speed in box sizes per second per sqrt(second). ByteTrack's 1/160 per frame at 30 fps is 1.03.
-const CENTRE_ACCEL: f64 = 1.0;
+/// Change of a centre's speed in box sizes per second per sqrt(second) while nothing happens. ByteTrack's 1/160 per
+/// frame at 30 fps is 1.03, always; here a manoeuvre raises it and calm keeps the speed steady through occlusion.
+const CENTRE_ACCEL: f64 = 0.5;
 /// The same of width and height, whose speeds change less.
-const EXTENT_ACCEL: f64 = 0.5;
+const EXTENT_ACCEL: f64 = 0.4;
+/// Weight of the newest innovation in their running mean.
+const DRIFT_WEIGHT: f64 = 0.25;
+/// Expected square of that mean, in sigmas, while the speed is constant: w / (2 - w).
+const DRIFT_EXPECTED: f64 = DRIFT_WEIGHT / (2.0 - DRIFT_WEIGHT);
+/// The mean is taken for a manoeuvre when its square is so many times the expected (by chance in one frame of 16).
+const DRIFT_TOLERATED: f64 = 3.5;
+/// Most that process noise is raised, in sigma.
+const MANOEUVRE_NOISE_MAX: f64 = 8.0;
 /// Speed of a centre before it was measured, box sizes per second (ByteTrack: 10/160 per frame at 30 fps is 1.9).
 const CENTRE_RATE_SIGMA: f64 = 2.0;
 /// The same of width and height: a box that doubles in a second is a collision a second away.
 const EXTENT_RATE_SIGMA: f64 = 0.5;
 /// An innovation beyond this many sigmas (a partly hidden object, a wrong box) is taken with less weight.
 const ROBUST_SIGMAS: f64 = 3.0;
+/// A box that lacks this share of its expected width (or height) may be covered from one side.
+const COVERED_SHARE: f64 = 0.12;
+/// It is, if one edge is off its expected place by no more than this share of the other's error.
+const EDGE_KEPT_SHARE: f64 = 0.35;
+/// The extent of a covered box is believed with a sigma so many times as large: it may have narrowed all the same.
+const COVERED_DOUBT: f64 = 5.0;
+/// Most that a distance is believed to shrink (or grow) between two frames, as a share of itself.
+const NEARER_MAX: f64 = 0.4;
 /// No box is taken for smaller than this, px: noise must not vanish.
 const SIZE_MIN_PX: f64 = 4.0;
 
@@ -31,19 +52,34 @@ pub(super) struct Axis {
     pub(super) var_value: f64,
     pub(super) covariance: f64,
     pub(super) var_rate: f64,
+    /// Running mean of innovations in sigmas: off zero where the speed changes.
+    drift: f64,
 }
 
 impl Axis {
     fn new(value: f64, sigma: f64, rate_sigma: f64) -> Self {
-        Self { value, rate: 0.0, var_value: sigma * sigma, covariance: 0.0, var_rate: rate_sigma * rate_sigma }
+        Self {
+            value,
+            rate: 0.0,
+            var_value: sigma * sigma,
+            covariance: 0.0,
+            var_rate: rate_sigma * rate_sigma,
+            drift: 0.0,
+        }
     }
 
-    /// Moves the state on by `dt` seconds under white acceleration of spectral density `density`.
-    fn predict(&mut self, dt: f64, density: f64) {
-        self.value += dt * self.rate;
-        self.var_value += dt * (2.0 * self.covariance + dt * self.var_rate) + density * dt * dt * dt / 3.0;
-        self.covariance += dt * self.var_rate + density * dt * dt / 2.0;
-        self.var_rate += density * dt;
+    /// Moves the state on by `dt` seconds under white acceleration of `accel` per sqrt(s), with `nearer` the factor by
+    /// which the object comes nearer in that time.
+    fn predict(&mut self, dt: f64, accel: f64, nearer: f64) {
+        let drift = self.drift * self.drift / DRIFT_EXPECTED;
+        let sigma = accel * (drift / DRIFT_TOLERATED).clamp(1.0, MANOEUVRE_NOISE_MAX);
+        let density = sigma * sigma;
+        let (step, gain) = (dt * nearer, nearer * nearer);
+        self.value += step * self.rate;
+        self.rate *= gain;
+        self.var_value += step * (2.0 * self.covariance + step * self.var_rate) + density * dt * dt * dt / 3.0;
+        self.covariance = gain * (self.covariance + step * self.var_rate) + density * dt * dt / 2.0;
+        self.var_rate = gain * gain * self.var_rate + density * dt;
     }
 
     /// Takes in `measured`, made `age_s` before the state's time, with standard deviation `sigma`.
@@ -52,19 +88,14 @@ impl Axis {
         let gain_value = self.var_value - age_s * self.covariance;
         let gain_rate = self.covariance - age_s * self.var_rate;
         let expected = gain_value - age_s * gain_rate + sigma * sigma;
+        let sigmas = (innovation / expected.sqrt()).clamp(-2.0 * ROBUST_SIGMAS, 2.0 * ROBUST_SIGMAS);
+        self.drift += (sigmas - self.drift) * DRIFT_WEIGHT;
         let s = expected.max(innovation * innovation / (ROBUST_SIGMAS * ROBUST_SIGMAS));
         self.value += gain_value / s * innovation;
         self.rate += gain_rate / s * innovation;
         self.var_value -= gain_value * gain_value / s;
         self.covariance -= gain_value * gain_rate / s;
         self.var_rate -= gain_rate * gain_rate / s;
-    }
-
-    /// Forgets the rate.
-    fn rest(&mut self, rate_sigma: f64) {
-        self.rate = 0.0;
-        self.covariance = 0.0;
-        self.var_rate = rate_sigma * rate_sigma;
     }
 }
 
@@ -106,33 +137,42 @@ impl BoxFilter {
 
     pub(super) fn predict(&mut self, dt: f64) {
         let size = self.size();
-        let centre = CENTRE_ACCEL * size;
-        self.cx.predict(dt, centre * centre);
-        self.cy.predict(dt, centre * centre);
+        let nearer = 1.0 / (1.0 - (self.growth_rate() * dt).clamp(-NEARER_MAX, NEARER_MAX));
+        self.cx.predict(dt, CENTRE_ACCEL * size, nearer);
+        self.cy.predict(dt, CENTRE_ACCEL * size, nearer);
         for extent in [&mut self.width, &mut self.height] {
-            let accel = EXTENT_ACCEL * extent.value.max(SIZE_MIN_PX);
-            extent.predict(dt, accel * accel);
+            extent.predict(dt, EXTENT_ACCEL * extent.value.max(SIZE_MIN_PX), nearer);
             extent.value = extent.value.max(1.0);
         }
     }
 
     /// Takes in a detection made `age_s` before the state's time. A low score means a poorer box: up to twice the sigma.
     pub(super) fn update(&mut self, bbox: &BoxPx, score: f32, age_s: f64) {
-        let (cx, cy, w, h) = centre_extent(bbox);
-        let size = size_of(w, h);
+        let x = Span::uncovered(f64::from(bbox.x0), f64::from(bbox.x1), &self.cx, &self.width);
+        let y = Span::uncovered(f64::from(bbox.y0), f64::from(bbox.y1), &self.cy, &self.height);
+        let size = size_of(x.extent, y.extent);
         let doubt = 2.0 - f64::from(score.clamp(0.0, 1.0));
-        self.cx.update(cx, doubt * CENTRE_SIGMA * size, age_s);
-        self.cy.update(cy, doubt * CENTRE_SIGMA * size, age_s);
-        self.width.update(w, doubt * extent_sigma(w), age_s);
-        self.height.update(h, doubt * extent_sigma(h), age_s);
+        self.cx.update(x.centre, doubt * CENTRE_SIGMA * size, age_s);
+        self.cy.update(y.centre, doubt * CENTRE_SIGMA * size, age_s);
+        self.width.update(x.extent, doubt * x.doubt * extent_sigma(x.extent), age_s);
+        self.height.update(y.extent, doubt * y.doubt * extent_sigma(y.extent), age_s);
         self.width.value = self.width.value.max(1.0);
         self.height.value = self.height.value.max(1.0);
     }
 
-    /// No detection: the size stays as it is, because what was last seen growing or shrinking was often half hidden.
+    /// No detection: only the growth that width and height agree on goes on, because what was last seen narrowing was
+    /// often half hidden.
     pub(super) fn coast(&mut self) {
-        self.width.rest(EXTENT_RATE_SIGMA * self.width.value);
-        self.height.rest(EXTENT_RATE_SIGMA * self.height.value);
+        let growth = self.growth_rate();
+        self.width.rate = growth * self.width.value;
+        self.height.rate = growth * self.height.value;
+    }
+
+    /// Share of its size by which the box grows per second: what width and height agree on, else 0.
+    fn growth_rate(&self) -> f64 {
+        let of = |extent: &Axis| extent.rate / extent.value.max(1.0);
+        let (w, h) = (of(&self.width), of(&self.height));
+        if w * h > 0.0 { w.signum() * w.abs().min(h.abs()) } else { 0.0 }
     }
 
     /// Centre, px.
@@ -178,6 +218,33 @@ impl BoxFilter {
     }
 }
 
+/// A measured box along one axis.
+struct Span {
+    centre: f64,
+    extent: f64,
+    /// Factor on the sigma of the extent.
+    doubt: f64,
+}
+
+impl Span {
+    /// The span from `low` to `high`; where it looks as if something covered the object from one side, the centre is
+    /// where it would be if the expected extent began at the edge that is still in its place. Otherwise an object that
+    /// walks behind another would seem to stop at its edge, and be sought there afterwards.
+    fn uncovered(low: f64, high: f64, centre: &Axis, expected: &Axis) -> Self {
+        let extent = high - low;
+        let (off_low, off_high) =
+            (low - (centre.value - expected.value / 2.0), high - (centre.value + expected.value / 2.0));
+        let (kept, moved) = (off_low.abs().min(off_high.abs()), off_low.abs().max(off_high.abs()));
+        let covered = expected.value - extent > COVERED_SHARE * expected.value && kept < EDGE_KEPT_SHARE * moved;
+        if !covered {
+            return Self { centre: (low + high) / 2.0, extent, doubt: 1.0 };
+        }
+        let half = expected.value / 2.0;
+        let whole_centre = if off_low.abs() < off_high.abs() { low + half } else { high - half };
+        Self { centre: whole_centre, extent, doubt: COVERED_DOUBT }
+    }
+}
+
 fn centre_extent(b: &BoxPx) -> (f64, f64, f64, f64) {
     let (x0, y0, x1, y1) = (f64::from(b.x0), f64::from(b.y0), f64::from(b.x1), f64::from(b.y1));
     ((x0 + x1) / 2.0, (y0 + y1) / 2.0, x1 - x0, y1 - y0)
@@ -199,18 +266,29 @@ mod tests {
         BoxPx { x0: cx - w / 2.0, y0: 0.0, x1: cx + w / 2.0, y1: 2.0 * w }
     }
 
+    /// What a camera of focal length 700 px sees of a thing 1.5 m wide, 2 m off its axis and `z` metres away.
+    fn seen_at(z: f64) -> BoxPx {
+        box_at((700.0 * 2.0 / z) as f32, (700.0 * 1.5 / z) as f32)
+    }
+
     #[test]
-    fn learns_speed_and_growth_at_any_frame_rate() {
+    fn foresees_what_comes_nearer_at_any_frame_rate() {
         for fps in [30.0, 10.0, 5.0] {
-            let mut f = BoxFilter::new(&box_at(100.0, 40.0));
+            let mut f = BoxFilter::new(&seen_at(30.0));
             for k in 1..=(2.0 * fps) as u32 {
-                let t = f64::from(k) / fps;
                 f.predict(1.0 / fps);
-                f.update(&box_at((100.0 + 60.0 * t) as f32, (40.0 + 10.0 * t) as f32), 0.9, 0.0);
+                f.update(&seen_at(30.0 - 8.0 * f64::from(k) / fps), 0.9, 0.0);
             }
-            assert!((f.cx.rate - 60.0).abs() < 2.0, "{fps} fps: {}", f.cx.rate);
-            assert!((f.growth().rate_px_s - 20.0).abs() < 2.0, "{fps} fps: {}", f.growth().rate_px_s);
+            let growth = 8.0 / 14.0;
+            assert!((f.growth_rate() - growth).abs() < 0.1 * growth, "{fps} fps: {}", f.growth_rate());
             assert!(f.cx.var_value > 0.0 && f.cx.var_value * f.cx.var_rate > f.cx.covariance * f.cx.covariance);
+            for _ in 0..(0.5 * fps) as u32 {
+                f.coast();
+                f.predict(1.0 / fps);
+            }
+            let coasted = (0.5 * fps).floor() / fps;
+            let iou = f.bbox().iou(&seen_at(14.0 - 8.0 * coasted));
+            assert!(iou > 0.8, "{fps} fps: overlap {iou} after half a second unseen");
         }
     }
 

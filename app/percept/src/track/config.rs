@@ -22,7 +22,7 @@ pub struct TrackerConfig {
     /// Most tracks held at once; beyond it the longest unseen are dropped first.
     pub max_tracks: usize,
     /// Square root of the acceleration noise's spectral density over ground, m/s per sqrt(s): how much a velocity may
-    /// change in a second.
+    /// change in a second while nothing happens. A manoeuvre is recognised and raises it by itself.
     pub accel_noise_ground: f64,
     /// The same in the vehicle's frame where ego motion is not known: the vehicle's own braking and turning come on top.
     pub accel_noise_relative: f64,
@@ -45,8 +45,8 @@ impl Default for TrackerConfig {
             tentative_max_s: 0.25,
             gap_reset_s: 3.0,
             max_tracks: 512,
-            accel_noise_ground: 1.0,
-            accel_noise_relative: 2.0,
+            accel_noise_ground: 0.5,
+            accel_noise_relative: 1.0,
             velocity_sigma_shown_mps: 1.5,
             velocity_sigma_hidden_mps: 2.5,
             position_coast_s: 1.5,

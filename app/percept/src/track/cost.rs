@@ -4,6 +4,8 @@
 //! overlap of both grown by the predicted uncertainty (buffered IoU, Yang et al., WACV 2023), so that a fast object at
 //! 5 fps still meets its own prediction; positions by their Mahalanobis and their plain distance.
 
+use nalgebra::Vector3;
+
 use super::lifecycle::TrackPhase;
 use super::motion::{GATE_D2, Measured};
 use super::track_state::Track;
@@ -22,6 +24,11 @@ const FAR_M: f64 = 5.0;
 const CLASS_PENALTY: f64 = 0.2;
 /// A tentative track yields to a confirmed one of equal fit.
 const TENTATIVE_PENALTY: f64 = 0.05;
+/// A track long unseen yields to one that was seen: two tracks over one object are mostly the object's own and that of
+/// somebody hidden behind it.
+const UNSEEN_PENALTY: f64 = 0.15;
+/// Time unseen after which it yields in full, seconds: a frame or two without a detection are no reason.
+const UNSEEN_FULL_S: f64 = 0.5;
 /// Full cost of a pair that only positions can judge.
 const POSITION_ONLY_COST: f64 = 0.8;
 
@@ -36,16 +43,17 @@ pub(super) struct Prepared {
     pub(super) position: Option<Measured>,
 }
 
-/// A track as association sees it: computed once a frame.
+/// A track as association sees it: computed once a frame, small, so that most pairs are told apart by it alone.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Gate {
-    /// The predicted box, grown by `grow` on each side; nowhere (NaN) for a track without a box, so that no comparison
-    /// holds.
+    /// The predicted box, grown by `grow` on each side; no number for a track without a box.
     window: BoxPx,
     grow: f32,
     has_box: bool,
+    /// The predicted position and the trace of its covariance; no number for a track without one.
+    position: Vector3<f64>,
+    position_trace: f64,
     penalty: f64,
-    position_trace: Option<f64>,
 }
 
 const NOWHERE: BoxPx = BoxPx { x0: f32::NAN, y0: f32::NAN, x1: f32::NAN, y1: f32::NAN };
@@ -56,53 +64,71 @@ impl Gate {
             let share = GROW_SIGMAS * b.centre_sigma() / b.size();
             (share.min(GROW_MAX) * b.size()) as f32
         });
+        let motion = track.motion.as_ref();
         Self {
             window: track.boxes.as_ref().map_or(NOWHERE, |b| grown(&b.bbox(), grow)),
             grow,
             has_box: track.boxes.is_some(),
-            penalty: if track.phase == TrackPhase::Tentative { TENTATIVE_PENALTY } else { 0.0 },
-            position_trace: track.motion.as_ref().map(|m| m.pp.trace()),
+            position: motion.map_or_else(|| Vector3::repeat(f64::NAN), |m| m.position),
+            position_trace: motion.map_or(f64::NAN, |m| m.pp.trace()),
+            penalty: match track.phase {
+                TrackPhase::Tentative => TENTATIVE_PENALTY,
+                TrackPhase::Confirmed => 0.0,
+                TrackPhase::Lost | TrackPhase::Removed => {
+                    UNSEEN_PENALTY * (track.since_seen_s / UNSEEN_FULL_S).min(1.0)
+                }
+            },
         }
     }
 
-    /// The cost of taking `seen` for `track`, whose gate this is; `None` where it cannot be.
+    /// Whether `seen` may at all be this track: their grown boxes meet, or, where one of them has no box, their
+    /// positions are not too far apart. Cheap.
+    pub(super) fn admits(&self, seen: &Prepared) -> bool {
+        match &seen.bbox {
+            Some(bbox) if self.has_box => {
+                let (w, g) = (&self.window, self.grow);
+                bbox.x0 - g < w.x1 && bbox.x1 + g > w.x0 && bbox.y0 - g < w.y1 && bbox.y1 + g > w.y0
+            }
+            _ => self.admits_position(seen),
+        }
+    }
+
+    /// The squared distance over the trace bounds the Mahalanobis distance from below, and costs no inverse.
+    fn admits_position(&self, seen: &Prepared) -> bool {
+        seen.position.as_ref().is_some_and(|m| {
+            let near = (m.xyz - self.position).norm_squared() <= GATE_D2 * (self.position_trace + m.trace);
+            // An older measurement is compared with where the track was then.
+            near || (m.age_s > 0.0 && self.position_trace >= 0.0)
+        })
+    }
+
+    /// The cost of taking `seen`, which this gate admits, for `track`, whose gate this is; `None` where it cannot be.
     pub(super) fn cost(&self, track: &Track, seen: &Prepared) -> Option<f64> {
         let fit = match seen.bbox {
-            Some(bbox) if self.has_box => self.box_and_position_cost(track, &bbox, seen)?,
-            _ => POSITION_ONLY_COST * self.position_cost(track, seen)?,
+            Some(bbox) if self.has_box => self.box_and_position_cost(track, &bbox, seen),
+            _ => POSITION_ONLY_COST * position_cost(track, seen)?,
         };
         let class = if track.class() == seen.class { 0.0 } else { CLASS_PENALTY };
         Some(fit + class + self.penalty)
     }
 
-    fn box_and_position_cost(&self, track: &Track, bbox: &BoxPx, seen: &Prepared) -> Option<f64> {
-        let (w, g) = (&self.window, self.grow);
-        let apart = bbox.x0 - g >= w.x1 || bbox.x1 + g <= w.x0 || bbox.y0 - g >= w.y1 || bbox.y1 + g <= w.y0;
-        if apart {
-            return None;
-        }
-        let box_cost = 1.0 - f64::from(w.iou(&grown(bbox, g)));
+    fn box_and_position_cost(&self, track: &Track, bbox: &BoxPx, seen: &Prepared) -> f64 {
+        let box_cost = 1.0 - f64::from(self.window.iou(&grown(bbox, self.grow)));
         if track.motion.is_none() || seen.position.is_none() {
-            return Some(box_cost);
+            return box_cost;
         }
         // A position beyond the gate is often a wrong depth and not another object: it costs in full, the box decides.
-        let position_cost = self.position_cost(track, seen).unwrap_or(1.0);
-        Some(box_cost * (1.0 - POSITION_WEIGHT) + position_cost * POSITION_WEIGHT)
+        let near = if self.admits_position(seen) { position_cost(track, seen) } else { None };
+        let position_cost = near.unwrap_or(1.0);
+        box_cost * (1.0 - POSITION_WEIGHT) + position_cost * POSITION_WEIGHT
     }
+}
 
-    /// 0 to 1; `None` where there is nothing to compare or it lies beyond the gate.
-    fn position_cost(&self, track: &Track, seen: &Prepared) -> Option<f64> {
-        let (motion, measured) = (track.motion.as_ref()?, seen.position.as_ref()?);
-        if measured.age_s == 0.0 {
-            // The squared distance over the trace bounds the Mahalanobis distance from below, and costs no inverse.
-            let trace = self.position_trace? + measured.covariance.trace();
-            if (measured.xyz - motion.position).norm_squared() > GATE_D2 * trace {
-                return None;
-            }
-        }
-        let (innovation, d2) = motion.distance(measured);
-        (d2 <= GATE_D2).then(|| 0.5 * d2 / GATE_D2 + 0.5 * (innovation / FAR_M).min(1.0))
-    }
+/// 0 to 1; `None` where there is nothing to compare or it lies beyond the gate.
+fn position_cost(track: &Track, seen: &Prepared) -> Option<f64> {
+    let (motion, measured) = (track.motion.as_ref()?, seen.position.as_ref()?);
+    let (innovation, d2) = motion.distance(measured);
+    (d2 <= GATE_D2).then(|| 0.5 * d2 / GATE_D2 + 0.5 * (innovation / FAR_M).min(1.0))
 }
 
 fn grown(b: &BoxPx, by: f32) -> BoxPx {

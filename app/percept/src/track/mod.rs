@@ -21,7 +21,7 @@ mod observation;
 mod track_state;
 mod tracker;
 
-pub use assignment::{AssignmentSolver, FORBIDDEN};
+pub use assignment::{AssignmentSolver, FORBIDDEN, Pair};
 pub use box_filter::BoxGrowth;
 pub use config::TrackerConfig;
 pub use ego::VehicleTwist;

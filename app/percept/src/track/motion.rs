@@ -1,7 +1,7 @@
 //! Position and velocity of one object: a constant-velocity Kalman filter in metres.
 //!
 //! Kept in the ground frame (`Odom`) where ego motion is known, else in the vehicle frame; which of the two is the
-//! tracker's to know, and [`MotionFilter::to_ground`], [`MotionFilter::to_relative`] and [`MotionFilter::transform`]
+//! tracker's to know, and [`MotionFilter::become_ground`], [`MotionFilter::become_relative`] and [`MotionFilter::transform`]
 //! carry a state across. The 6x6 covariance is held as three 3x3 blocks (position, position-velocity, velocity), which
 //! keeps it symmetric and the arithmetic small.
 
@@ -25,10 +25,15 @@ const SPEED_SIGMA_RELATIVE: f64 = 15.0;
 const SPEED_SIGMA_VERTICAL: f64 = 1.0;
 /// Vertical acceleration noise as a share of horizontal.
 const VERTICAL_ACCEL_SHARE: f64 = 0.3;
-/// Weight of the newest innovation in the running consistency figure.
-const CONSISTENCY_WEIGHT: f64 = 0.25;
-/// Most that process noise is raised (in sigma) while innovations are larger than the filter expects: a manoeuvre.
-const MANOEUVRE_NOISE_MAX: f64 = 5.0;
+/// Weight of the newest innovation in their running mean.
+const DRIFT_WEIGHT: f64 = 0.25;
+/// Expected squared length of that mean while the model holds: 3 axes of variance w / (2 - w).
+const DRIFT_EXPECTED: f64 = 3.0 * DRIFT_WEIGHT / (2.0 - DRIFT_WEIGHT);
+/// The mean is taken for a manoeuvre when its squared length is so many times the expected (exceeded by chance in one
+/// frame of 17); process noise then grows in proportion.
+const DRIFT_TOLERATED: f64 = 2.5;
+/// Most that process noise is raised, in sigma.
+const MANOEUVRE_NOISE_MAX: f64 = 8.0;
 /// Two measurements closer in time than this are one and the same, seconds.
 const SAME_TIME_S: f64 = 1e-4;
 
@@ -62,6 +67,8 @@ pub enum PositionUse {
 pub(super) struct Measured {
     pub(super) xyz: Vector3<f64>,
     pub(super) covariance: Matrix3<f64>,
+    /// Trace of the covariance.
+    pub(super) trace: f64,
     pub(super) source: DistanceSource,
     pub(super) age_s: f64,
 }
@@ -79,6 +86,7 @@ impl Measured {
         (finite && Cholesky::new(covariance).is_some()).then_some(Self {
             xyz,
             covariance,
+            trace: covariance.trace(),
             source,
             age_s: age_s.max(0.0),
         })
@@ -114,8 +122,8 @@ pub(super) struct MotionFilter {
     pub(super) since_measured_s: f64,
     covariance_before: Matrix3<f64>,
     refusals: u32,
-    /// Running mean of the squared Mahalanobis distance per degree of freedom; 1 where the model holds.
-    consistency: f64,
+    /// Running mean of whitened innovations: near zero while the velocity is constant, off it in a manoeuvre.
+    drift: Vector3<f64>,
 }
 
 impl MotionFilter {
@@ -131,13 +139,14 @@ impl MotionFilter {
             since_measured_s: m.age_s,
             covariance_before: m.covariance,
             refusals: 0,
-            consistency: 1.0,
+            drift: Vector3::zeros(),
         }
     }
 
     /// Moves the state on by `dt` seconds under white acceleration of `accel_noise` m/s per sqrt(s).
     pub(super) fn predict(&mut self, dt: f64, accel_noise: f64) {
-        let sigma = accel_noise * self.consistency.clamp(1.0, MANOEUVRE_NOISE_MAX);
+        let drift = self.drift.norm_squared() / DRIFT_EXPECTED;
+        let sigma = accel_noise * (drift / DRIFT_TOLERATED).clamp(1.0, MANOEUVRE_NOISE_MAX);
         let q = sigma * sigma;
         let density = Vector3::new(q, q, q * VERTICAL_ACCEL_SHARE * VERTICAL_ACCEL_SHARE);
         self.position += self.velocity * dt;
@@ -183,7 +192,8 @@ impl MotionFilter {
             return self.refuse(&m, kept_in);
         }
         self.take(&m, &factor, &nu);
-        self.consistency += CONSISTENCY_WEIGHT * (d2 / 3.0 - self.consistency);
+        let white = factor.l().solve_lower_triangular(&nu).unwrap_or_default();
+        self.drift += (white - self.drift) * DRIFT_WEIGHT;
         self.measured_by(&m);
         PositionUse::Used
     }
@@ -242,7 +252,7 @@ impl MotionFilter {
 
     /// From ground coordinates to vehicle coordinates, and from velocity over ground to the rate at which those
     /// coordinates change: v_rel = R^T*v - v_ego - omega x p.
-    pub(super) fn to_relative(&mut self, odom_from_vehicle: &Isometry3<f64>, twist: &VehicleTwist) {
+    pub(super) fn become_relative(&mut self, odom_from_vehicle: &Isometry3<f64>, twist: &VehicleTwist) {
         self.transform(&odom_from_vehicle.inverse());
         self.subtract_frame_velocity(twist);
     }
@@ -253,7 +263,7 @@ impl MotionFilter {
     }
 
     /// The way back: v = R*(v_rel + v_ego + omega x p).
-    pub(super) fn to_ground(&mut self, odom_from_vehicle: &Isometry3<f64>, twist: &VehicleTwist) {
+    pub(super) fn become_ground(&mut self, odom_from_vehicle: &Isometry3<f64>, twist: &VehicleTwist) {
         self.add_frame_velocity(twist, 1.0);
         self.transform(odom_from_vehicle);
     }

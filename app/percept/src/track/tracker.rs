@@ -174,12 +174,12 @@ impl Tracker {
         let pose = self.ego.odom_from_vehicle().copied().unwrap_or_else(Isometry3::identity);
         let carry: &dyn Fn(&mut MotionFilter) = match (&change, &twist) {
             (GroundFrame::Kept | GroundFrame::Absent, _) => return,
-            (GroundFrame::Gained, Some(twist)) => &|m| m.to_ground(&pose, twist),
+            (GroundFrame::Gained, Some(twist)) => &|m| m.become_ground(&pose, twist),
             (GroundFrame::Gained, None) => &|m| {
                 m.transform(&pose);
                 m.forget_velocity(KeptIn::Ground);
             },
-            (GroundFrame::Lost(last), Some(twist)) => &|m| m.to_relative(last, twist),
+            (GroundFrame::Lost(last), Some(twist)) => &|m| m.become_relative(last, twist),
             (GroundFrame::Lost(last), None) => &|m| {
                 m.transform(&last.inverse());
                 m.forget_velocity(KeptIn::Vehicle);
@@ -249,13 +249,11 @@ impl Tracker {
             if sure != (stage == Stage::First) {
                 continue;
             }
-            for (t, (track, gate)) in self.tracks.iter().zip(&self.gates).enumerate() {
+            for (t, gate) in self.gates.iter().enumerate().filter(|(_, gate)| gate.admits(seen)) {
+                let Some(track) = self.tracks.get(t).filter(|track| !track.seen_now) else { continue };
                 // What is not even worth listing does not bring back a lost track.
                 let faint = seen.score < self.config.report_score && track.phase == TrackPhase::Lost;
-                if track.seen_now || faint {
-                    continue;
-                }
-                if let Some(cost) = gate.cost(track, seen).filter(|c| *c < limit) {
+                if let Some(cost) = gate.cost(track, seen).filter(|c| !faint && *c < limit) {
                     self.associator.offer((t, s), self.tracks.len(), cost);
                 }
             }

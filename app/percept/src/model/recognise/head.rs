@@ -164,7 +164,7 @@ fn see_nanodet(outputs: &[IoInfo]) -> Option<Seen> {
     let (distances, scores): (Vec<usize>, Vec<usize>) = (0..outputs.len()).partition(is_distance);
     let one_width = |of: &[usize]| of.windows(2).all(|pair| widths[pair[0]] == widths[pair[1]]);
     let fits = distances.len() == scores.len() && one_width(&distances) && one_width(&scores);
-    let bins = distances.first().is_some_and(|&d| widths[d] % 4 == 0);
+    let bins = distances.first().is_some_and(|&d| widths[d].is_multiple_of(4));
     if fits && bins { Seen::sure(HeadFamily::Nanodet, scores.first().map(|&s| widths[s])) } else { None }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Output is one picture, NCHW (3 planes of `height` x `width` float32), value `(grey level - mean) * scale`. The
 //! resize is bilinear with half-pixel centres and no antialiasing, rounded to whole grey levels, as OpenCV's
-//! `INTER_LINEAR` on bytes; it agrees with it to one grey level. YUV pictures are interpolated before they are
+//! `INTER_LINEAR` on bytes; it agrees with it to one grey level (OpenCV truncates on its way and comes out 0.12 levels
+//! low on the mean, except when halving; here rounding is unbiased). YUV pictures are interpolated before they are
 //! converted (BT.601, studio range unless told otherwise), which differs from converting first only where colours
 //! saturate. After the first frame of a size nothing is allocated.
 

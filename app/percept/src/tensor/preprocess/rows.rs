@@ -10,8 +10,8 @@ use crate::model::{ChannelOrder, InputSpec};
 
 /// Fractional bits of a sample.
 const FRACTION_BITS: u32 = 6;
-/// Half a grey level, plus the mean of what both truncations lose (2 * 1/128 level).
-const ROUNDING: i16 = 32;
+/// Half a grey level, plus the mean of what both truncations lose (half a sample step each).
+const ROUNDING: i16 = 33;
 /// Samples readable past a row's end, for the gather at the right edge, where their weight is 0.
 const ROW_SLACK: usize = 8;
 /// Samples per gathered pixel: three channels and one lane that is never read.
