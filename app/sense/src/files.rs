@@ -129,6 +129,7 @@ impl FileDrive {
             labels: (!parts.labels.is_empty()).then(|| LabelSummary::count(parts.labels.iter().map(Vec::as_slice))),
             ego: ego_info,
             notes: parts.notes,
+            lost: Vec::new(),
         };
         let files = order.into_iter().map(|(_, format, f)| (f.path, format, f.rig, f.labels)).collect();
         Self { info, entries, files, rigs: parts.rigs, labels: parts.labels, ego: parts.ego.map(|(track, _)| track) }

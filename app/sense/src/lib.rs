@@ -1,4 +1,4 @@
-//! Where frames come from: recorded drives (KITTI, Argoverse 2, nuScenes samples, picture folders, video) and calibration.
+//! Where frames come from: recorded drives (KITTI, Argoverse 2, nuScenes samples, picture folders, video, MCAP) and calibration.
 //!
 //! [`open`] tells what a path is by looking at it and gives a [`Drive`]: an index of all frames in sensor-time order, read
 //! one by one into a [`Payload`]; [`decode_image`] makes pixels of a picture. Index first, then read, then decode, so that
@@ -19,6 +19,7 @@ mod folder;
 mod kitti_object;
 mod kitti_raw;
 pub mod labels;
+pub mod mcap;
 mod oxts;
 mod payload;
 mod points;
@@ -27,7 +28,9 @@ mod stamps;
 mod video;
 
 pub use decode::{MAX_PIXELS, MAX_SIDE_PX, decode_image, encoding_from_bytes, size_from_header};
-pub use drive::{Drive, DriveInfo, DriveKind, EgoInfo, Entry, GAP_FACTOR, Gap, SensorInfo, SensorKind, TimeSource};
+pub use drive::{
+    Drive, DriveInfo, DriveKind, EgoInfo, Entry, GAP_FACTOR, Gap, ImuSample, SensorInfo, SensorKind, TimeSource,
+};
 pub use error::{ReadError, SenseError};
 pub use payload::{EncodedImage, ImageEncoding, Payload};
 pub use probe::{OpenOptions, open, probe};

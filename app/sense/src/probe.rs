@@ -6,11 +6,11 @@ use crate::drive::{Drive, DriveKind};
 use crate::error::SenseError;
 use crate::files::{list_files, natural_cmp};
 use crate::stamps::StampPolicy;
-use crate::{argoverse, folder, kitti_object, kitti_raw, video};
+use crate::{argoverse, folder, kitti_object, kitti_raw, mcap, video};
 
 /// The kinds of drive, for messages.
 pub(crate) const KINDS_KNOWN: &str = "a KITTI raw drive folder (image_0N/data, velodyne_points/data), KITTI object frames \
-     (image_2 with calib), an Argoverse 2 log (sensors/lidar, calibration), a folder of jpg or png pictures, or a video file";
+     (image_2 with calib), an Argoverse 2 log (sensors/lidar, calibration), a folder of jpg or png pictures, an MCAP recording, or a video file";
 
 /// How to open a drive.
 #[derive(Debug, Clone, Default)]
@@ -51,6 +51,8 @@ fn probe_folder(path: &Path) -> Result<Option<DriveKind>, SenseError> {
         Some(DriveKind::NuScenesSamples)
     } else if !list_files(path, &folder::PICTURES)?.is_empty() {
         Some(DriveKind::ImageFolder)
+    } else if list_files(path, &["mcap"])?.len() == 1 {
+        Some(DriveKind::Mcap)
     } else {
         None
     })
@@ -58,6 +60,9 @@ fn probe_folder(path: &Path) -> Result<Option<DriveKind>, SenseError> {
 
 fn probe_file(path: &Path) -> Option<DriveKind> {
     let extension = path.extension()?.to_str()?.to_lowercase();
+    if extension == "mcap" {
+        return Some(DriveKind::Mcap);
+    }
     video::EXTENSIONS.contains(&extension.as_str()).then_some(DriveKind::Video)
 }
 
@@ -86,8 +91,7 @@ fn hint(path: &Path) -> String {
     if path.is_file() {
         return match path.extension().and_then(|e| e.to_str()).map(str::to_lowercase).as_deref() {
             Some("jpg" | "jpeg" | "png") => "; a single picture: give its folder".into(),
-            Some("mcap") => "; MCAP recordings are not read by this version".into(),
-            Some("bag" | "db3") => "; ROS bags are not read: convert to one of these".into(),
+            Some("bag" | "db3") => "; ROS bags are not read: convert to MCAP".into(),
             _ => String::new(),
         };
     }
@@ -118,5 +122,6 @@ pub fn open(path: &Path, options: &OpenOptions) -> Result<Box<dyn Drive>, SenseE
         DriveKind::NuScenesSamples => Box::new(folder::open_samples(path, options)?),
         DriveKind::ImageFolder => Box::new(folder::open_pictures(path, options)?),
         DriveKind::Video => Box::new(video::open(path, options)?),
+        DriveKind::Mcap => Box::new(mcap::open(path, options)?),
     })
 }

@@ -9,5 +9,6 @@
 mod bad_input;
 mod calibration;
 mod made_drives;
+mod mcap_real;
 mod real_drives;
 mod support;
