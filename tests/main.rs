@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod eval;
+mod networks;
 mod replay;
 mod support;
 mod tidy;

@@ -25,6 +25,7 @@ mod payload;
 mod points;
 mod probe;
 mod stamps;
+pub mod truth;
 mod video;
 
 pub use decode::{MAX_PIXELS, MAX_SIDE_PX, decode_image, encoding_from_bytes, size_from_header};

@@ -1,5 +1,6 @@
 //! An MCAP recording as a [`Drive`]: its sensors chosen and named, its frames in the order of their stamps, read by place.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -22,9 +23,11 @@ use crate::drive::{Drive, DriveInfo, DriveKind, Entry, ImuSample, SensorInfo, Se
 use crate::ego::PoseTrack;
 use crate::error::{ReadError, SenseError};
 use crate::files::rate_and_gaps;
+use crate::labels::{Label, LabelSummary};
 use crate::payload::{ImageEncoding, Payload};
 use crate::probe::OpenOptions;
 use crate::stamps::check_order;
+use crate::truth::TruthFrame;
 
 /// Sweeps looked at for the scale of a LiDAR's intensities: the first may be empty.
 const SCALE_SWEEPS: usize = 3;
@@ -51,6 +54,8 @@ pub(crate) struct McapDrive {
     store: Store,
     ego: Option<PoseTrack>,
     imu: Vec<ImuSample>,
+    /// Aligned with the entries.
+    labels: Vec<Option<Vec<Label>>>,
 }
 
 /// A chosen stream with what its first frame shows.
@@ -98,7 +103,8 @@ pub(crate) fn open(path: &Path, options: &OpenOptions) -> Result<McapDrive, Sens
     let ego = motion::ego(&index, &tree, vehicle_name, &mut notes);
     let imu = motion::imu(&index, &tree, vehicle_name, &mut notes);
     let lost = std::mem::take(&mut index.walked.lost);
-    let parts = Parts { path: path.into(), chosen, rig, rig_source, ego, imu, notes, lost };
+    let truth = std::mem::take(&mut index.truth);
+    let parts = Parts { path: path.into(), chosen, rig, rig_source, ego, imu, truth, notes, lost };
     Ok(parts.into_drive(store))
 }
 
@@ -359,13 +365,14 @@ struct Parts {
     rig_source: Option<String>,
     ego: Option<(PoseTrack, String)>,
     imu: Vec<ImuSample>,
+    truth: Vec<TruthFrame>,
     notes: Vec<String>,
     lost: Vec<String>,
 }
 
 impl Parts {
     fn into_drive(self, store: Store) -> McapDrive {
-        let sensors = self.chosen.iter().map(Chosen::info).collect();
+        let sensors: Vec<SensorInfo> = self.chosen.iter().map(Chosen::info).collect();
         let mut order: Vec<(Entry, container::Place)> = Vec::new();
         let mut sources = Vec::new();
         for (sensor, chosen) in self.chosen.into_iter().enumerate() {
@@ -374,6 +381,9 @@ impl Parts {
         }
         order.sort_by_key(|(e, _)| (e.t, e.sensor, e.seq));
         let (entries, places): (Vec<Entry>, Vec<_>) = order.into_iter().unzip();
+        let labels = align(self.truth, &entries, &sensors);
+        let labelled = labels.iter().flatten().map(Vec::as_slice);
+        let summary = labels.iter().any(Option::is_some).then(|| LabelSummary::count(labelled));
         let ends = entries.first().zip(entries.last());
         let info = DriveInfo {
             kind: DriveKind::Mcap,
@@ -383,13 +393,30 @@ impl Parts {
             rig_source: self.rig_source,
             time_source: TimeSource::Recorded,
             duration_s: ends.map_or(0.0, |(first, last)| last.t.seconds_since(first.t)),
-            labels: None,
+            labels: summary,
             ego: self.ego.as_ref().and_then(|(track, source)| track.info(source)),
             notes: self.notes,
             lost: self.lost,
         };
-        McapDrive { info, entries, places, sources, store, ego: self.ego.map(|(track, _)| track), imu: self.imu }
+        McapDrive {
+            info,
+            entries,
+            places,
+            sources,
+            store,
+            ego: self.ego.map(|(track, _)| track),
+            imu: self.imu,
+            labels,
+        }
     }
+}
+
+/// Each entry's labels, by camera and stamp.
+fn align(truth: Vec<TruthFrame>, entries: &[Entry], sensors: &[SensorInfo]) -> Vec<Option<Vec<Label>>> {
+    let mut by_frame: BTreeMap<(String, Timestamp), Vec<Label>> =
+        truth.into_iter().map(|frame| ((frame.camera, frame.t), frame.labels)).collect();
+    let name = |entry: &Entry| sensors.get(entry.sensor).map_or_else(String::new, |s| s.name.clone());
+    entries.iter().map(|entry| by_frame.remove(&(name(entry), entry.t))).collect()
 }
 
 impl McapDrive {
@@ -419,6 +446,10 @@ impl McapDrive {
 impl Drive for McapDrive {
     fn info(&self) -> &DriveInfo {
         &self.info
+    }
+
+    fn labels_at(&self, index: usize) -> Option<&[Label]> {
+        self.labels.get(index)?.as_deref()
     }
 
     fn entries(&self) -> &[Entry] {

@@ -11,6 +11,7 @@ use super::fault::Fault;
 use super::message::{CameraMessage, Form, Head, ImuMessage, Kind, Link, OdometryMessage, Wire};
 use super::{foxglove, ros};
 use crate::error::SenseError;
+use crate::truth::{TruthFrame, parse_truth};
 
 /// One frame of a sensor.
 #[derive(Debug, Clone, Copy)]
@@ -50,6 +51,8 @@ pub(crate) struct Index {
     pub(crate) poses: Vec<(usize, Timestamp, OdometryMessage)>,
     /// Turn rates with the stream they came on.
     pub(crate) imu: Vec<(usize, Timestamp, ImuMessage)>,
+    /// Labels of camera frames.
+    pub(crate) truth: Vec<TruthFrame>,
     pub(crate) walked: Walked,
     pub(crate) notes: Vec<String>,
 }
@@ -171,6 +174,12 @@ impl Gatherer {
             Kind::Odometry => {
                 let message = ros::odometry(content)?;
                 self.index.poses.push((index, time(message.stamp, log_ns), message));
+            }
+            Kind::Truth => {
+                let frame = parse_truth(content);
+                let fault =
+                    |e: serde_json::Error| Fault::value("truth message", "labels of a camera frame", e.to_string());
+                self.index.truth.push(frame.map_err(fault)?);
             }
             Kind::Imu => {
                 let message = ros::imu(content)?;
