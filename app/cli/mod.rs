@@ -7,6 +7,7 @@ use crate::exit::Outcome;
 
 mod detect;
 mod diff;
+mod eval;
 mod inspect;
 mod replay;
 mod run;
@@ -32,6 +33,8 @@ pub enum Verb {
     Replay(replay::Replay),
     /// Compare the objects of two runs.
     Diff(diff::Diff),
+    /// Evaluate detections or tracks against ground truth.
+    Eval(eval::Eval),
     /// Bare detections on pictures, as COCO results.
     Detect(detect::Detect),
     /// Say what a drive, a model, a calibration or a launch file holds.
@@ -47,6 +50,7 @@ impl Verb {
             Self::Run(verb) => verb.run(),
             Self::Replay(verb) => verb.run(),
             Self::Diff(verb) => verb.run(),
+            Self::Eval(verb) => verb.run(),
             Self::Detect(verb) => verb.run(),
             Self::Inspect(verb) => verb.run(),
             Self::Setup(verb) => verb.run(),

@@ -309,7 +309,7 @@ impl Pipeline<'_> {
             self.crew.spawn_with(&name, OnFailure::CarryOn, move || feed_viewer(viewer, &input, &notes))?;
             viewers.push(sender);
         }
-        Ok(Outputs { objects, viewers, latency: self.latency.clone() })
+        Ok(Outputs { objects, viewers, latency: self.latency.clone(), crew: self.crew.clone() })
     }
 
     fn scene(&self, depth: bool) -> Scene {

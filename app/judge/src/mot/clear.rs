@@ -68,7 +68,7 @@ impl Clear {
             }
         }
         let mut chosen = Vec::new();
-        solver.solve((frame.truth.len(), frame.found.len()), &cost, UNMATCHED, &mut chosen);
+        solver.solve_dense((frame.truth.len(), frame.found.len()), &cost, UNMATCHED, &mut chosen);
         for (t, f) in chosen.iter().enumerate().filter_map(|(t, f)| f.map(|f| (t, f))) {
             let Some(distance) = frame.distance(t, f) else { continue };
             (truth_free[t], found_free[f]) = (false, false);

@@ -116,7 +116,7 @@ impl Counts {
             }
         }
         let mut chosen = Vec::new();
-        solver.solve((frame.truth.len(), frame.found.len()), &cost, 0.0, &mut chosen);
+        solver.solve_dense((frame.truth.len(), frame.found.len()), &cost, 0.0, &mut chosen);
         for (t, f) in chosen.iter().enumerate().filter_map(|(t, f)| f.map(|f| (t, f))) {
             let iou = frame.iou(t, f);
             let at = self.at(frame.truth[t], frame.found[f]);

@@ -25,7 +25,7 @@ pub(super) fn evaluate(sequence: &Sequence) -> Identity {
         }
     }
     let mut chosen = Vec::new();
-    AssignmentSolver::default().solve((rows, columns), &together, 0.0, &mut chosen);
+    AssignmentSolver::default().solve_dense((rows, columns), &together, 0.0, &mut chosen);
     let pairs = chosen.iter().enumerate().filter_map(|(row, column)| column.map(|c| row * columns + c));
     let idtp = pairs.map(|at| -together[at]).sum::<f64>() as u64;
     let (objects, predictions) = (sequence.truth_boxes(), sequence.found_boxes());

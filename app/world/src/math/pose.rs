@@ -38,7 +38,7 @@ impl Pose {
     }
 
     /// To nalgebra's form (quaternion by Shepperd's method: square roots only).
-    pub(crate) fn to_isometry(&self) -> Isometry3<f64> {
+    pub(crate) fn to_isometry(self) -> Isometry3<f64> {
         let m = &self.r;
         let trace = m[0][0] + m[1][1] + m[2][2];
         let q = if trace > 0.0 {
@@ -90,7 +90,7 @@ impl Pose {
     }
 
     /// The same motion in single precision.
-    pub(crate) fn to_affine(&self) -> Affine {
+    pub(crate) fn to_affine(self) -> Affine {
         let row = |i: usize| vec3(self.r[i][0] as f32, self.r[i][1] as f32, self.r[i][2] as f32);
         Affine { rows: [row(0), row(1), row(2)], t: vec3(self.t[0] as f32, self.t[1] as f32, self.t[2] as f32) }
     }

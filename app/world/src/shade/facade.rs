@@ -124,14 +124,18 @@ fn shop_front(p: &Point<'_>, at: &Setting<'_>) -> Answer {
         return Answer::matt(wall_colour(paint, u, v, p.foot) * 0.9);
     }
     let door = unit(h.wrapping_mul(29)) < 0.5 && (0.42..0.62).contains(&fx);
-    let frame = fx < 0.08 || fx > 0.92 || (door && !(0.44..0.60).contains(&fx));
+    let frame = !(0.08..=0.92).contains(&fx) || (door && !(0.44..0.60).contains(&fx));
     if frame {
         return Answer::matt(Vec3::splat(0.05));
     }
-    // Goods behind the glass.
-    let goods = noise2(u * 3.0, v * 3.0, paint.seed ^ h);
+    // Goods on shelves behind the glass.
     let tint = vec3(unit(h.wrapping_mul(31)), unit(h.wrapping_mul(37)), unit(h.wrapping_mul(41)));
-    let inside = Vec3::splat(0.03).mix(tint * 0.35, smoothstep(0.45, 0.7, goods) * 0.7);
+    let box_h = hash2(floor_i32(u / 0.31), floor_i32(v / 0.42), paint.seed ^ h);
+    let there =
+        fract(u / 0.31) > 0.12 && fract(v / 0.42) < 0.45 + 0.4 * unit(box_h) && unit(box_h.wrapping_mul(3)) > 0.3;
+    let any = vec3(unit(box_h.wrapping_mul(5)), unit(box_h.wrapping_mul(7)), unit(box_h.wrapping_mul(9)));
+    let goods = if there { detail(0.5, p.foot) * 0.8 } else { 0.0 };
+    let inside = Vec3::splat(0.025).mix(tint.mix(any, 0.6) * 0.22, goods.max(0.15));
     let glow = if at.light.lamps_on_or_dark() {
         (vec3(1.0, 0.85, 0.6) * 0.5 + tint * 0.5).times(Vec3::splat(0.05) + inside * 0.9)
     } else {

@@ -123,7 +123,7 @@ impl Light {
     #[inline(always)]
     pub(crate) fn ambient(&self, n: Vec3) -> Rgb {
         let up = 0.5 + 0.5 * n.z;
-        self.bounce.mix(self.zenith.mix(self.horizon, 0.45), up)
+        self.bounce.mix(self.zenith.mix(self.horizon, 0.68), up)
     }
 
     /// Share of a surface's light that haze replaces at a distance.

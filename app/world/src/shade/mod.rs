@@ -286,7 +286,7 @@ fn mirrored(light: &Light, gloss: f32, g: &Geometry, sun: f32) -> Rgb {
     let fresnel = 0.05 + 0.95 * m * m * m * m * m;
     let r = g.n * (2.0 * cosine) - g.to_eye;
     let up = r.z;
-    let sky = light.horizon.mix(light.zenith, up.max(0.0).min(1.0));
+    let sky = light.horizon.mix(light.zenith, up.clamp(0.0, 1.0));
     // Below and just above the horizon the street itself is mirrored, darker than the sky.
     let street = light.bounce * 0.8;
     let seen = street.mix(sky, crate::math::smoothstep(-0.02, 0.28, up));

@@ -11,6 +11,8 @@ use crate::scenario::{LensSpec, Weather};
 
 /// Taps of the motion blur at most.
 const TAPS_MAX: i32 = 12;
+/// Movements shorter than this within the shutter time leave no trace.
+const BLUR_PX_MIN: f32 = 0.8;
 /// Entries of the tone curve's table.
 const CURVE: usize = 4096;
 
@@ -66,7 +68,7 @@ impl Post {
                     let level = table[(t * (CURVE - 1) as f32) as usize];
                     // Shot noise grows in the shadows of a display curve.
                     let sigma = noise * (1.0 + 1.6 * (1.0 - level * (1.0 / 255.0)));
-                    out[k] = (level + grain[k] * sigma + 0.5).max(0.0).min(255.0) as u8;
+                    out[k] = (level + grain[k] * sigma + 0.5).clamp(0.0, 255.0) as u8;
                 }
             }
         });
@@ -110,7 +112,7 @@ fn smeared(colour: &[Rgb], motion: &[[f32; 2]], at: (usize, usize), size: (usize
     let i = y * width + x;
     let [dx, dy] = motion[i].map(|m| m * exposure_s);
     let length = (dx * dx + dy * dy).sqrt();
-    if !(length > 0.8) {
+    if length.is_nan() || length <= BLUR_PX_MIN {
         return colour[i];
     }
     let taps = (length as i32 + 1).min(TAPS_MAX);

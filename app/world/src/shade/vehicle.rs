@@ -17,14 +17,13 @@ pub(crate) fn car_body(p: &Point<'_>, at: &Setting<'_>) -> Answer {
         return answer;
     }
     let side = p.local_n.y.abs() > 0.6;
-    if x > 0.44 {
-        if let Some(answer) = front(p, at, (y, z)) {
-            return answer;
-        }
-    } else if x < -0.455 {
-        if let Some(answer) = rear(p, at, (y, z)) {
-            return answer;
-        }
+    let end = match x {
+        x if x > 0.44 => front(p, at, (y, z)),
+        x if x < -0.455 => rear(p, at, (y, z)),
+        _ => None,
+    };
+    if let Some(answer) = end {
+        return answer;
     }
     let sill = p.local.z < 0.30;
     if sill {
@@ -158,7 +157,7 @@ pub(crate) fn wheel(p: &Point<'_>) -> Answer {
     if r > 0.68 || p.local_n.y.abs() < 0.5 {
         return Answer::matt(p.paint.accent);
     }
-    if r > 0.60 || r < 0.13 {
+    if !(0.13..=0.60).contains(&r) {
         return Answer::shiny(p.paint.base, 0.4);
     }
     let angle = libm::atan2f(v, u) + p.state.roll;

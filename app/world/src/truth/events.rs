@@ -25,7 +25,7 @@ pub fn events_between(
     out: &mut Vec<Event>,
 ) {
     out.clear();
-    if before.len() != after.len() || width == 0 || !(threshold > 0.0) {
+    if before.len() != after.len() || width == 0 || threshold.is_nan() || threshold <= 0.0 {
         return;
     }
     for (i, (a, b)) in before.iter().zip(after).enumerate() {
