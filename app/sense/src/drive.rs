@@ -30,6 +30,8 @@ pub enum DriveKind {
     Video,
     /// An MCAP recording (ROS 2 or Foxglove messages).
     Mcap,
+    /// A scenario of the simulated world (a TOML file), rendered as it is read.
+    Simulated,
 }
 
 impl fmt::Display for DriveKind {
@@ -42,6 +44,7 @@ impl fmt::Display for DriveKind {
             Self::ImageFolder => "folder of pictures",
             Self::Video => "video file",
             Self::Mcap => "MCAP recording",
+            Self::Simulated => "simulated drive",
         })
     }
 }
@@ -76,6 +79,8 @@ pub enum TimeSource {
         /// The step in nanoseconds.
         step_ns: i64,
     },
+    /// Seconds of the scenario, counted from [`crate::simulated::START`].
+    Simulated,
 }
 
 impl fmt::Display for TimeSource {
@@ -86,6 +91,7 @@ impl fmt::Display for TimeSource {
             Self::Indexed { step_ns } => {
                 write!(f, "no stamps recorded: index x {} ms from 1970-01-01", step_ns / 1_000_000)
             }
+            Self::Simulated => f.write_str("simulated times, counted from 2026-01-01"),
         }
     }
 }
@@ -190,7 +196,7 @@ pub struct Entry {
     pub seq: u64,
 }
 
-/// A recorded drive.
+/// A recorded or simulated drive.
 ///
 /// Reading in order is the fast way; any order is correct.
 pub trait Drive: Send + Sync {

@@ -1,4 +1,5 @@
-//! Where frames come from: recorded drives (KITTI, Argoverse 2, nuScenes samples, picture folders, video, MCAP) and calibration.
+//! Where frames come from: recorded drives (KITTI, Argoverse 2, nuScenes samples, picture folders, video, MCAP), the
+//! simulated world, and calibration.
 //!
 //! [`open`] tells what a path is by looking at it and gives a [`Drive`]: an index of all frames in sensor-time order, read
 //! one by one into a [`Payload`]; [`decode_image`] makes pixels of a picture. Index first, then read, then decode, so that
@@ -24,6 +25,7 @@ mod oxts;
 mod payload;
 mod points;
 mod probe;
+pub mod simulated;
 mod stamps;
 pub mod truth;
 mod video;
@@ -35,4 +37,5 @@ pub use drive::{
 pub use error::{ReadError, SenseError};
 pub use payload::{EncodedImage, ImageEncoding, Payload};
 pub use probe::{OpenOptions, open, probe};
+pub use simulated::{SimulatedCamera, SimulatedOptions};
 pub use stamps::StampPolicy;

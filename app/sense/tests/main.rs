@@ -11,4 +11,5 @@ mod calibration;
 mod made_drives;
 mod mcap_real;
 mod real_drives;
+mod simulated;
 mod support;
