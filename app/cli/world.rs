@@ -19,8 +19,8 @@ pub struct World {
     #[arg(long, value_name = "DRIVE.mcap")]
     out: PathBuf,
     /// What is left open by the scenario is drawn by this number: the same number, the same bytes.
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
     /// Length; the scenario's own unless told.
     #[arg(long)]
     seconds: Option<f64>,
@@ -41,8 +41,8 @@ impl World {
         let simulated = SimulatedOptions {
             seed: self.seed,
             seconds: self.seconds,
-            camera_hz: self.camera_hz.unwrap_or(default.camera_hz),
-            lidar_hz: self.lidar_hz.unwrap_or(default.lidar_hz),
+            camera_hz: self.camera_hz,
+            lidar_hz: self.lidar_hz,
             lidar_beams: self.beams.unwrap_or(default.lidar_beams),
             ..default
         };
