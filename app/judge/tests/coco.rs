@@ -1,5 +1,7 @@
 //! COCO figures against pycocotools' own: the golden files where real data is there, small cases made here.
 
+#![allow(clippy::unwrap_used, clippy::panic)] // Helpers outside #[test] functions may unwrap too.
+
 use std::path::PathBuf;
 
 use ocellus_judge::coco::{CocoError, Detections, GroundTruth, IouType, Params, evaluate, match_all, matches_at};

@@ -1,5 +1,7 @@
 //! Corruptions: the same seed gives the same bytes, and worse severities do more.
 
+#![allow(clippy::unwrap_used, clippy::panic)] // Helpers outside #[test] functions may unwrap too.
+
 use ocellus_judge::robust::{
     CloudCorruption, ImageCorruption, PlantedOutcome, RobustError, Severity, corrupt_cloud, corrupt_image, plant,
     recall_by_size,
@@ -10,7 +12,7 @@ use ocellus_percept::image::{Image, PixelFormat};
 fn scene() -> Image {
     let (w, h) = (121, 77);
     let value = |x: usize, y: usize, c: usize| {
-        let stripes = if (x / 7 + y / 5) % 2 == 0 { 60 } else { 150 };
+        let stripes = if (x / 7 + y / 5).is_multiple_of(2) { 60 } else { 150 };
         (stripes + x / 3 + 10 * c) as u8
     };
     let data = (0..w * h * 3).map(|i| value(i / 3 % w, i / 3 / w, i % 3)).collect();

@@ -1,8 +1,12 @@
 //! Operating curves, groups, calibration of detectors and the precision gate: planted cases known exactly, then real ones.
 
+#![allow(clippy::unwrap_used, clippy::panic)] // Helpers outside #[test] functions may unwrap too.
+
 use std::path::PathBuf;
 
-use ocellus_judge::calib::{Calibrator, d_ece, detection_calibration, la_ace0, la_ece, reliability};
+use ocellus_judge::calib::{
+    Calibrator, Method, d_ece, detection_calibration, la_ace0, la_ece, recalibrate, reliability,
+};
 use ocellus_judge::coco::{Detections, GroundTruth, ImageMatches, IouType, Params, match_all, matches_at};
 use ocellus_judge::detect::{
     OperatingCurve, at_matched_recall, class_curves, distance_tag, empty_scene_fppi, image_groups, mean_optimal_lrp,
@@ -136,6 +140,17 @@ fn detection_calibration_of_a_planted_detector() {
     assert_eq!(d_ece(&half, 0.95, &Calibrator::Identity).unwrap().ece, None);
     let map = Calibrator::Isotonic { knots: vec![(0.6, 0.0), (0.9, 1.0)] };
     assert!(d_ece(&half, 0.0, &map).unwrap().ece.unwrap() < 1e-9);
+}
+
+#[test]
+fn a_map_is_fitted_on_other_images_than_it_is_tested_on() {
+    let (truth, found) = planted(150, 200);
+    let m = matches(&truth, &found, 0.5);
+    let got = recalibrate(&truth, &m, Method::Isotonic, 0.0, (0.5, 3)).unwrap();
+    assert!(got.before.ece.unwrap() > 0.3 && got.after.ece.unwrap() < 0.01, "{:?}", got.after.ece);
+    assert_eq!((got.fit_images.len(), got.test_images.len()), (200, 200));
+    assert!(got.fit_images.iter().all(|id| !got.test_images.contains(id)));
+    assert!(recalibrate(&truth, &m, Method::Platt, 0.95, (0.5, 3)).is_err(), "nothing to fit on");
 }
 
 fn real_gate(data: &std::path::Path, reference: &str, candidate: &str) -> PrecisionReport {

@@ -1,5 +1,7 @@
 //! Tracking figures against py-motmetrics and TrackEval, and on bad input.
 
+#![allow(clippy::unwrap_used, clippy::panic)] // Helpers outside #[test] functions may unwrap too.
+
 use std::path::PathBuf;
 
 use ocellus_judge::mot::{MotError, MotResult, evaluate};

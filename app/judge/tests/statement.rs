@@ -1,5 +1,7 @@
 //! The Distillation Statement: verdicts, what blocks, and the page.
 
+#![allow(clippy::unwrap_used, clippy::panic)] // Helpers outside #[test] functions may unwrap too.
+
 use ocellus_judge::calib::reliability;
 use ocellus_judge::statement::{
     CurvePair, Measured, ModelCard, ReliabilityPair, Statement, StatementError, StatementInput, Targets, Verdict,

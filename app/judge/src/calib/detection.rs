@@ -52,9 +52,8 @@ pub fn detection_calibration(
 /// D-ECE: all detections of at least `min_score` pooled in 10 bins, precision against mean score. `map` is applied to
 /// the scores after the cut.
 pub fn d_ece(matches: &[ImageMatches], min_score: f64, map: &Calibrator) -> Result<Reliability, CalibError> {
-    let kept = kept(matches, |_| min_score);
-    let confidences: Vec<f64> = kept.iter().map(|d| map.apply(d.score)).collect();
-    let targets: Vec<f64> = kept.iter().map(|d| f64::from(u8::from(d.is_true()))).collect();
+    let (scores, targets) = samples(matches, min_score);
+    let confidences: Vec<f64> = scores.iter().map(|&s| map.apply(s)).collect();
     reliability(&confidences, &targets, DETECTION_BINS)
 }
 
@@ -86,6 +85,11 @@ pub fn la_ace0(
         errors.extend(mean(confidences.iter().zip(&targets).map(|(c, t)| (c - t).abs())));
     }
     Ok(mean(errors.into_iter()))
+}
+
+/// Scores and outcomes (1 right, 0 wrong) of the detections of at least `min_score`, to fit a map on.
+pub fn samples(matches: &[ImageMatches], min_score: f64) -> (Vec<f64>, Vec<f64>) {
+    kept(matches, |_| min_score).iter().map(|d| (d.score, f64::from(u8::from(d.is_true())))).unzip()
 }
 
 fn kept(matches: &[ImageMatches], min_score: impl Fn(usize) -> f64) -> Vec<&MatchedDetection> {

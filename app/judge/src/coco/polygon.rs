@@ -15,6 +15,9 @@ pub(super) const COORDINATE_LIMIT: f64 = 100_000.0;
 /// Fills each outline and unites them; outlines with fewer than three points or points that are not finite are left
 /// out, and it is an error if none remains.
 pub(super) fn fill_all(polygons: &[Vec<f64>], height: u32, width: u32) -> Result<Rle, MaskError> {
+    if height.checked_mul(width).is_none() {
+        return Err(MaskError::TooLarge { height, width });
+    }
     let usable = |p: &&Vec<f64>| p.len() >= 6 && p.iter().all(|v| v.abs() <= COORDINATE_LIMIT);
     let mut masks = polygons.iter().filter(usable).map(|p| fill(p, height, width));
     let first = masks.next().ok_or(MaskError::Outline)?;
@@ -123,6 +126,7 @@ mod tests {
         let mask = fill(&[-10.0, -10.0, -10.0, 20.0, 30.0, 20.0, 30.0, -10.0], 4, 5);
         assert_eq!(mask.area(), 20);
         assert_eq!(fill_all(&[vec![0.0, 0.0, f64::NAN, 1.0, 2.0, 2.0]], 4, 5), Err(MaskError::Outline));
+        assert!(matches!(fill_all(&[vec![0.0; 6]], u32::MAX, 5), Err(MaskError::TooLarge { .. })));
         assert_eq!(fill_all(&[vec![0.0; 4]], 4, 5), Err(MaskError::Outline));
         assert_eq!(fill_all(&[vec![0.0, 0.0, 1e300, 1.0, 2.0, 2.0]], 4, 5), Err(MaskError::Outline));
     }

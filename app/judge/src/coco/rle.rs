@@ -29,6 +29,14 @@ pub enum MaskError {
     /// No usable outline.
     #[error("no outline with at least 3 finite points within {limit} px of the picture", limit = super::polygon::COORDINATE_LIMIT)]
     Outline,
+    /// More pixels than run lengths can count.
+    #[error("a picture of {height} rows x {width} columns is too large for a mask")]
+    TooLarge {
+        /// Rows.
+        height: u32,
+        /// Columns.
+        width: u32,
+    },
     /// The picture's size is needed and not known.
     #[error("the picture's width and height are needed to fill an outline; add them to the image's entry")]
     Size,

@@ -56,10 +56,9 @@ pub(super) fn snow(pixels: &mut Pixels, severity: Severity, rng: &mut Rng) {
         for step in 0..length {
             for side in 0..breadth {
                 let (px, py) = (x + slant * step as f64 + side as f64, y + step as f64);
-                if px >= 0.0 && (px as usize) < w && (py as usize) < h {
-                    if let Some(v) = white.get_mut(py as usize * w + px as usize) {
-                        *v = v.max(light);
-                    }
+                let inside = px >= 0.0 && (px as usize) < w && (py as usize) < h;
+                if let Some(v) = white.get_mut(py as usize * w + px as usize).filter(|_| inside) {
+                    *v = v.max(light);
                 }
             }
         }

@@ -29,7 +29,7 @@ pub fn render(statement: &Statement) -> String {
 fn header(page: &mut String, s: &Statement) {
     let (class, word) = if s.shippable { ("good", "may ship") } else { ("bad", "must not ship") };
     let teacher = match &s.teacher {
-        Some(t) => format!("distilled from <b>{}</b>", escape(&t.name)),
+        Some(t) => format!("measured beside its teacher <b>{}</b>", escape(&t.name)),
         None => "without a teacher to compare with".into(),
     };
     let _ = write!(
@@ -73,10 +73,22 @@ fn table(page: &mut String, s: &Statement) {
         "<div class=\"scroll\"><table><thead><tr><th>Property<th class=\"r\">Teacher<th class=\"r\">Student\
          <th class=\"r\">Difference<th class=\"c\">95 %<th>Target<th>Verdict</tr></thead><tbody>",
     );
-    for p in &s.properties {
+    let unmeasured = |p: &&Property| p.judgement.verdict == Verdict::NotMeasured;
+    for p in s.properties.iter().filter(|p| !unmeasured(p)) {
         row(page, p);
     }
     page.push_str("</tbody></table></div>");
+    let missing: Vec<String> = s.properties.iter().filter(unmeasured).map(missing).collect();
+    if !missing.is_empty() {
+        let _ =
+            write!(page, "<p class=\"missing\"><b>Has a target and was not measured:</b> {}.</p>", missing.join(" · "));
+    }
+}
+
+/// Name and, where there is one, the reason why it was not measured.
+fn missing(p: &Property) -> String {
+    let why = p.note.as_ref().map(|note| format!(" ({})", escape(note))).unwrap_or_default();
+    format!("{}{why}", escape(&p.name))
 }
 
 fn row(page: &mut String, p: &Property) {
@@ -115,7 +127,7 @@ fn row(page: &mut String, p: &Property) {
     let _ = write!(
         page,
         "<tr class=\"{class}\"><td><b>{}</b>{unit}<small class=\"d\">{} · {arrow}{n}</small><td class=\"r\">{}<td class=\"r\"><b>{}</b>\
-         <td class=\"r\">{difference}<td class=\"c\">{whisker}{bounds}<td>{}<td><span class=\"badge {class}\">{}</span>{}</tr>",
+         <td class=\"r\">{difference}<td class=\"c\">{whisker}{bounds}<td class=\"t\">{}<td><span class=\"badge {class}\">{}</span>{}</tr>",
         escape(&p.name),
         info.map_or("", |i| i.meaning),
         number(p.teacher),

@@ -9,7 +9,7 @@ use crate::calib::Bin;
 const SIDE: f64 = 260.0;
 
 /// Room for the labels at the left and below.
-const MARGIN: f64 = 40.0;
+const MARGIN: f64 = 48.0;
 
 /// A number as SVG wants it.
 fn n(value: f64) -> String {
