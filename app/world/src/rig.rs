@@ -1,6 +1,6 @@
 //! The default rig: a front camera, optionally side cameras, a LiDAR on the roof.
 
-use ocellus_percept::space::{Camera, Distortion, Lidar, Optical, Transform, Vehicle};
+use ocellus_percept::space::{Camera, CameraMount, Distortion, Lidar, LidarMount, Optical, Rig, Transform, Vehicle};
 
 use crate::lidar::sweep::LidarSetup;
 use crate::math::Pose;
@@ -74,4 +74,16 @@ pub fn roof_lidar(beams: usize) -> LidarSetup {
         dropout: 0.01,
         vehicle_from_lidar,
     }
+}
+
+/// The sensors by name as percept knows them: exact calibration of what the world renders.
+pub fn rig(cameras: &[(&str, &CameraSetup)], lidars: &[(&str, &LidarSetup)]) -> Rig {
+    let camera = |(name, setup): &(&str, &CameraSetup)| {
+        let optical_from_vehicle = Some(setup.optical_from_vehicle);
+        ((*name).to_owned(), CameraMount { camera: setup.camera, optical_from_vehicle })
+    };
+    let lidar = |(name, setup): &(&str, &LidarSetup)| {
+        ((*name).to_owned(), LidarMount { vehicle_from_lidar: setup.vehicle_from_lidar })
+    };
+    Rig { cameras: cameras.iter().map(camera).collect(), lidars: lidars.iter().map(lidar).collect() }
 }

@@ -288,10 +288,13 @@ impl<'w> Scene<'w> {
         if light.lamps_on {
             self.street_lamps(view, lamps);
         }
+        // By day a headlamp lights nothing that one would notice.
         let strength = if light.night { 62.0 } else { 25.0 };
         let pose = view.moved(&self.ego.pose).to_affine();
         let ahead = |pose: &crate::math::Affine| pose.rotate(vec3(1.0, 0.0, 0.0));
-        lamps.beams.push(Beam { at: pose.apply(vec3(3.6, 0.0, 0.65)), ahead: ahead(&pose), strength });
+        if light.lamps_on_or_dark() {
+            lamps.beams.push(Beam { at: pose.apply(vec3(3.6, 0.0, 0.65)), ahead: ahead(&pose), strength });
+        }
         for i in 0..self.placed.len() {
             self.vehicle_lamps(view, i, strength, lamps);
         }

@@ -28,7 +28,7 @@ fn the_demo_street_shows_several_kinds_of_objects_and_no_collision() {
     let label = w.collision_label(0.0, 100.0);
     assert!(label.at_s.is_none(), "{label:?} {:?}", label.actor.and_then(|a| w.actor_name(a)));
     let mut classes = std::collections::BTreeSet::new();
-    for k in 0..16 {
+    for k in 0..=20 {
         classes.extend(
             picture(&w, f64::from(k), 160).objects.iter().filter(|o| o.visible_px > 12).map(|o| o.class.name()),
         );
