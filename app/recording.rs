@@ -12,7 +12,7 @@ use ocellus_sense::{Drive, EncodedImage, ImageEncoding, Payload};
 use ocellus_sinks::mcap::{At, Compression, McapWriter, jpeg_from_image, topics};
 
 /// Quality of pictures that are made JPEG: hardly a difference to be seen, a tenth of the bytes.
-const JPEG_QUALITY: u8 = 88;
+pub const JPEG_QUALITY: u8 = 88;
 /// Intrinsics are written again this often, for readers that begin in the middle, seconds of sensor time.
 const RIG_EVERY_S: f64 = 5.0;
 /// Schema of a truth message.
@@ -31,10 +31,10 @@ pub struct Recorded {
     pub bytes: u64,
 }
 
-/// Writes all of `drive` to `path`. `progress` is told the entries done and their number; `stopping` ends early and orderly.
+/// Writes all of `drive` to `path`, pictures that must be coded in JPEG `quality`. `progress` is told the entries done and their number; `stopping` ends early and orderly.
 pub fn record(
     drive: &dyn Drive,
-    path: &Path,
+    (path, quality): (&Path, u8),
     progress: &mut dyn FnMut(usize, usize),
     stopping: &dyn Fn() -> bool,
 ) -> Result<Recorded> {
@@ -64,7 +64,7 @@ pub fn record(
         let sensor = &drive.info().sensors[entry.sensor];
         match &payload {
             Payload::Image(picture) => {
-                write_picture(&mut writer, &sensor.name, entry.t, picture)?;
+                write_picture(&mut writer, &sensor.name, entry.t, (picture, quality))?;
                 if let Some(labels) = drive.labels_at(index) {
                     writer.json(topics::TRUTH, TRUTH_SCHEMA, entry.t, &truth_json(&sensor.name, entry.t, labels))?;
                 }
@@ -86,7 +86,7 @@ fn write_picture(
     writer: &mut McapWriter,
     camera: &str,
     t: ocellus_percept::time::Timestamp,
-    picture: &EncodedImage,
+    (picture, quality): (&EncodedImage, u8),
 ) -> Result<()> {
     let frame = topics::optical_frame(camera);
     let at = At::new(t, &frame);
@@ -96,7 +96,7 @@ fn write_picture(
         ImageEncoding::Png => writer.compressed_image(&topic, &at, "png", &picture.bytes)?,
         ImageEncoding::Raw { format, width, height } => {
             let view = ImageView::new(width as usize, height as usize, format, &picture.bytes)?;
-            writer.compressed_image(&topic, &at, "jpeg", &jpeg_from_image(view, JPEG_QUALITY)?)?;
+            writer.compressed_image(&topic, &at, "jpeg", &jpeg_from_image(view, quality)?)?;
         }
     }
     Ok(())

@@ -6,8 +6,8 @@ use anyhow::{Result, anyhow};
 use clap::Args;
 
 use crate::exit::{self, Outcome};
-use crate::launch::{LaunchFile, Plan, TRUTH};
 use crate::launch::file::ModelTable;
+use crate::launch::{LaunchFile, Plan, TRUTH};
 use crate::wire;
 
 /// The drive that ships with the project.
@@ -15,7 +15,9 @@ const DRIVE: &str = "tests/data/street.mcap";
 
 /// See a simulated drive with obstacles, distances and latency.
 #[derive(Debug, Args)]
-#[command(after_help = "Example: ocellus demo\n         ocellus demo --no-viewer --out out/demo && rerun out/demo/drive.rrd")]
+#[command(
+    after_help = "Example: ocellus demo\n         ocellus demo --no-viewer --out out/demo && rerun out/demo/drive.rrd"
+)]
 pub struct Demo {
     /// The folder the results go to.
     #[arg(long, default_value = "out/demo")]
@@ -40,7 +42,9 @@ impl Demo {
         file.output.dir = Some(self.out.clone());
         file.output.save = Some(!viewer);
         file.viewer.spawn = Some(viewer);
-        eprintln!("demo: a street of the simulated world; its own truth stands in for the detector, distances come from its LiDAR");
+        eprintln!(
+            "demo: a street of the simulated world; its own truth stands in for the detector, distances come from its LiDAR"
+        );
         let summary = wire::run(&Plan::from_file(&file)?)?;
         summary.print(self.json)?;
         if !viewer && !self.json {

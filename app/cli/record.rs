@@ -32,12 +32,12 @@ impl Record {
     pub(super) fn run(self) -> Result<Outcome> {
         let options = OpenOptions { calib: self.calib.clone(), uncalibrated: true, ..OpenOptions::default() };
         let drive = ocellus_sense::open(&self.source, &options).map_err(exit::usage)?;
-        write(drive.as_ref(), &self.out)
+        write(drive.as_ref(), &self.out, recording::JPEG_QUALITY)
     }
 }
 
 /// Writes all of a drive, with a progress bar on a terminal and plain lines elsewhere; Ctrl-C ends it orderly.
-pub(super) fn write(drive: &dyn Drive, out: &Path) -> Result<Outcome> {
+pub(super) fn write(drive: &dyn Drive, out: &Path, quality: u8) -> Result<Outcome> {
     for note in &drive.info().notes {
         eprintln!("drive: {note}");
     }
@@ -58,7 +58,7 @@ pub(super) fn write(drive: &dyn Drive, out: &Path) -> Result<Outcome> {
             eprintln!("{done} of {all} frames");
         }
     };
-    let recorded = recording::record(drive, out, &mut progress, &|| stop.load(Ordering::Relaxed))?;
+    let recorded = recording::record(drive, (out, quality), &mut progress, &|| stop.load(Ordering::Relaxed))?;
     bar.finish_and_clear();
     let seconds = started.elapsed().as_secs_f64();
     println!(

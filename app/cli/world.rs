@@ -8,6 +8,7 @@ use ocellus_sense::{OpenOptions, SimulatedOptions};
 
 use super::record;
 use crate::exit::{self, Outcome};
+use crate::recording;
 
 /// Render a drive of the simulated world.
 #[derive(Debug, Args)]
@@ -33,6 +34,15 @@ pub struct World {
     /// Beams of the LiDAR: 16, 32 or 64.
     #[arg(long)]
     beams: Option<usize>,
+    /// Columns of one turn of the LiDAR.
+    #[arg(long)]
+    columns: Option<usize>,
+    /// Width and height of pictures.
+    #[arg(long, value_name = "WxH", value_parser = size)]
+    size: Option<(u32, u32)>,
+    /// JPEG quality of pictures.
+    #[arg(long, default_value_t = recording::JPEG_QUALITY)]
+    quality: u8,
 }
 
 impl World {
@@ -44,10 +54,18 @@ impl World {
             camera_hz: self.camera_hz,
             lidar_hz: self.lidar_hz,
             lidar_beams: self.beams.unwrap_or(default.lidar_beams),
+            lidar_columns: self.columns,
+            resolution: self.size.unwrap_or(default.resolution),
             ..default
         };
         let options = OpenOptions { simulated, ..OpenOptions::default() };
         let drive = ocellus_sense::open(&self.scenario, &options).map_err(exit::usage)?;
-        record::write(drive.as_ref(), &self.out)
+        record::write(drive.as_ref(), &self.out, self.quality)
     }
+}
+
+/// `640x384` as columns and rows.
+fn size(text: &str) -> Result<(u32, u32), String> {
+    let parsed = text.split_once('x').and_then(|(w, h)| Some((w.parse().ok()?, h.parse().ok()?)));
+    parsed.ok_or_else(|| format!("expected WIDTHxHEIGHT such as 640x384, got {text}"))
 }

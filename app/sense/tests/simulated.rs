@@ -156,8 +156,7 @@ fn plain(label: &Label) -> bool {
 fn lidar_points_fall_on_labelled_cuboids() {
     // Parked cars, so that the turn of the head does not smear them.
     let drive = opened("parked_pass.toml", SimulatedOptions { resolution: (320, 192), ..Default::default() });
-    let (sweeps, pictures) =
-        (of_kind(drive.as_ref(), SensorKind::Lidar), of_kind(drive.as_ref(), SensorKind::Camera));
+    let (sweeps, pictures) = (of_kind(drive.as_ref(), SensorKind::Lidar), of_kind(drive.as_ref(), SensorKind::Camera));
     let mut checked = 0;
     for ((sweep, s), (picture, p)) in sweeps.iter().zip(&pictures).step_by(10) {
         assert_eq!(s.t, p.t);

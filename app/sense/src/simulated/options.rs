@@ -8,6 +8,8 @@ use crate::error::SenseError;
 /// Columns of a turn times turns per second: a head measures as often a second however fast it turns (HDL-32E: 1024
 /// columns at 10 Hz).
 const COLUMNS_PER_S: f64 = 10_240.0;
+/// Fewer columns miss whole cars, more than any head has.
+const COLUMNS: std::ops::RangeInclusive<usize> = 64..=16_384;
 /// As a scenario's own rate.
 const CAMERA_HZ: (f64, f64) = (0.5, 240.0);
 /// Slower heads smear, faster ones measure too few columns.
@@ -65,6 +67,8 @@ pub struct SimulatedOptions {
     pub lidar_hz: Option<f64>,
     /// Beams of the LiDAR on the roof, 16, 32 or 64 as the heads of that kind; 0 for none.
     pub lidar_beams: usize,
+    /// Columns of one turn of the LiDAR; as many as a head of 10,240 columns a second measures where `None`.
+    pub lidar_columns: Option<usize>,
     /// Columns and rows of every camera's pictures.
     pub resolution: (u32, u32),
 }
@@ -78,6 +82,7 @@ impl Default for SimulatedOptions {
             camera_hz: None,
             lidar_hz: None,
             lidar_beams: 32,
+            lidar_columns: None,
             resolution: (640, 384),
         }
     }
@@ -108,7 +113,10 @@ impl SimulatedOptions {
             return Err(refused("lidar_beams", format!("0 (none) to {BEAMS_MAX}"), self.lidar_beams));
         }
         let hz = within("lidar_hz", self.lidar_hz, scenario_hz.clamp(LIDAR_HZ.0, LIDAR_HZ.1), LIDAR_HZ)?;
-        let columns = (COLUMNS_PER_S / hz).round() as usize;
+        let columns = self.lidar_columns.unwrap_or((COLUMNS_PER_S / hz).round() as usize);
+        if !COLUMNS.contains(&columns) {
+            return Err(refused("lidar_columns", format!("{} to {}", COLUMNS.start(), COLUMNS.end()), columns));
+        }
         let setup = LidarSetup { columns, spin_s: 1.0 / hz, ..roof_lidar(self.lidar_beams) };
         Ok((self.lidar_beams > 0).then_some((setup, hz)))
     }
