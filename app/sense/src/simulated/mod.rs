@@ -4,7 +4,7 @@
 //! nanosecond, and shows the world at its stamp. A sweep's stamp is the end of its turn, so that the first one was begun
 //! before the start. Pictures are RGB, not encoded. Ego motion is known exactly at any time, from a second before the
 //! start to a second after the end. Labels belong to pictures; they come with a picture that was read and are rendered
-//! apart, at the least quality, for one that was not: the truths are the same. The same scenario and options give the
+//! for themselves for one that was not, with the same result. The same scenario and options give the
 //! same bytes on any machine, in any order of reading.
 //!
 //! Reading shares work by rayon inside the world and holds a lock meanwhile: do not read from within rayon's own threads.
@@ -40,8 +40,9 @@ pub const LIDAR: &str = "points";
 
 /// Ego motion is told this long before the start and after the end: ten turns of a 10 Hz LiDAR.
 const BEYOND_S: f64 = 1.0;
-/// For truths alone; they do not depend on it.
-const TRUTH_ONLY: Quality = Quality { samples: 1, shadow_cells: 64 };
+/// For truths alone: as many samples as a picture's, since the lens they share decides on the last digits of a box that
+/// reaches beyond the picture; hardly any shadow.
+const TRUTH_ONLY: Quality = Quality { samples: Quality::FULL.samples, shadow_cells: 64 };
 /// Scratch of one camera's rendering.
 #[derive(Debug, Default)]
 struct Studio {
@@ -53,14 +54,7 @@ struct Studio {
 #[derive(Debug)]
 enum Device {
     Lidar { setup: LidarSetup, truth: Mutex<SweepTruth> },
-    // The scratch of pictures and that of labels are apart: each keeps the lens of its own quality.
-    Camera { setup: CameraSetup, pictures: Box<Mutex<Studio>>, truths: Box<Mutex<Studio>> },
-}
-
-impl Device {
-    fn camera(setup: CameraSetup) -> Self {
-        Self::Camera { setup, pictures: Box::default(), truths: Box::default() }
-    }
+    Camera { setup: CameraSetup, studio: Box<Mutex<Studio>> },
 }
 
 /// A sensor's name, rate and device.
@@ -135,7 +129,7 @@ fn sensors(options: &SimulatedOptions, scenario_hz: f64) -> Result<Vec<Sensor>, 
     let eyes = cameras.into_iter().map(|camera| Sensor {
         name: camera.name(),
         hz: camera_hz,
-        device: Device::camera(camera.setup(options.resolution)),
+        device: Device::Camera { setup: camera.setup(options.resolution), studio: Box::default() },
     });
     Ok(lidar.into_iter().chain(eyes).collect())
 }
@@ -260,17 +254,19 @@ impl Drive for SimulatedDrive {
                 self.world.sweep(t_s, setup, &mut cloud, &mut truth);
                 *out = Payload::Cloud(cloud);
             }
-            Device::Camera { setup, pictures, .. } => {
+            Device::Camera { setup, studio } => {
                 let mut image = out.take_image();
                 image.origin = format!("{}, {} at {t_s:.3} s", self.info.path.display(), self.name(entry));
-                self.render((setup, pictures), index, Quality::FULL, |truth| {
-                    let (width, height) = (setup.camera.width, setup.camera.height);
-                    image.encoding = ImageEncoding::Raw { format: PixelFormat::Rgb8, width, height };
+                let labels = self.render((setup, studio), index, Quality::FULL, |truth| {
                     image.bytes.extend_from_slice(truth.rgb.data());
-                    if let Some(labels) = self.labels.get(index) {
-                        labels.get_or_init(|| labels_of(truth));
-                    }
+                    labels_of(truth)
                 });
+                let (width, height) = (setup.camera.width, setup.camera.height);
+                image.encoding = ImageEncoding::Raw { format: PixelFormat::Rgb8, width, height };
+                // Only now that the studio is free: `labels_at` holds the cell while it waits for the studio.
+                if let Some(cell) = self.labels.get(index) {
+                    cell.get_or_init(|| labels);
+                }
                 *out = Payload::Image(image);
             }
         }
@@ -285,9 +281,9 @@ impl Drive for SimulatedDrive {
 
     fn labels_at(&self, index: usize) -> Option<&[Label]> {
         let entry = self.entries.get(index)?;
-        let Device::Camera { setup, truths, .. } = self.devices.get(entry.sensor)? else { return None };
+        let Device::Camera { setup, studio } = self.devices.get(entry.sensor)? else { return None };
         let labels = self.labels.get(index)?;
-        Some(labels.get_or_init(|| self.render((setup, truths), index, TRUTH_ONLY, labels_of)))
+        Some(labels.get_or_init(|| self.render((setup, studio), index, TRUTH_ONLY, labels_of)))
     }
 }
 
