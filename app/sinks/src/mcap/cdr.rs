@@ -41,7 +41,6 @@ impl CdrWriter {
     }
 
     number!(u8, u8);
-    number!(i8, i8);
     number!(i32, i32);
     number!(u32, u32);
     number!(f64, f64);
