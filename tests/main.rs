@@ -9,3 +9,4 @@ mod networks;
 mod replay;
 mod support;
 mod tidy;
+mod world;

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use ocellus_percept::space::Point3;
 use ocellus_sense::labels::Label;
 use ocellus_sense::{OpenOptions, SensorKind, SimulatedCamera, SimulatedOptions};
-use ocellus_percept::space::Point3;
 use serde_json::Value;
 
 use crate::support::{ocellus, root};
@@ -35,7 +35,8 @@ fn a_scenario_rendered_twice_has_the_same_bytes_and_replays_as_recorded() {
     for (file, threads) in files.iter().zip(["1", "2"]) {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_ocellus"));
         command.args(["world".as_ref(), scenario.as_os_str(), "--out".as_ref(), file.as_os_str()]);
-        let output = command.args(["--seconds", "1", "--size", "320x192"]).env("RAYON_NUM_THREADS", threads).output().unwrap();
+        let output =
+            command.args(["--seconds", "1", "--size", "320x192"]).env("RAYON_NUM_THREADS", threads).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
     let [a, b] = files.each_ref().map(|file| std::fs::read(file).unwrap());
@@ -54,7 +55,14 @@ fn a_recording_that_was_cut_off_gives_all_that_is_whole_and_exits_3() {
     let cut = folder.path().join("cut.mcap");
     std::fs::write(&cut, &bytes[..bytes.len() * 2 / 3]).unwrap();
     let out = folder.path().join("out");
-    let said = ocellus(["replay".as_ref(), cut.as_os_str(), "--model".as_ref(), "truth".as_ref(), "--out".as_ref(), out.as_os_str()]);
+    let said = ocellus([
+        "replay".as_ref(),
+        cut.as_os_str(),
+        "--model".as_ref(),
+        "truth".as_ref(),
+        "--out".as_ref(),
+        out.as_os_str(),
+    ]);
     assert_eq!(said.code, 3, "{}\n{}", said.out, said.err);
     let lines = lines(&out).len();
     assert!((60..=85).contains(&lines), "{lines} lines of a recording cut at two thirds");
@@ -76,12 +84,27 @@ fn judge(scenario: &str, hz: f64, out: &Path) -> Vec<Judged> {
     let recording = out.join("world.mcap");
     let rate = hz.to_string();
     let said = ocellus([
-        "world".as_ref(), path.as_os_str(), "--out".as_ref(), recording.as_os_str(), "--seconds".as_ref(), "4".as_ref(),
-        "--camera-hz".as_ref(), rate.as_ref(), "--beams".as_ref(), "64".as_ref(),
+        "world".as_ref(),
+        path.as_os_str(),
+        "--out".as_ref(),
+        recording.as_os_str(),
+        "--seconds".as_ref(),
+        "4".as_ref(),
+        "--camera-hz".as_ref(),
+        rate.as_ref(),
+        "--beams".as_ref(),
+        "64".as_ref(),
     ]);
     assert_eq!(said.code, 0, "{}\n{}", said.out, said.err);
     let run = out.join("run");
-    let said = ocellus(["replay".as_ref(), recording.as_os_str(), "--model".as_ref(), "truth".as_ref(), "--out".as_ref(), run.as_os_str()]);
+    let said = ocellus([
+        "replay".as_ref(),
+        recording.as_os_str(),
+        "--model".as_ref(),
+        "truth".as_ref(),
+        "--out".as_ref(),
+        run.as_os_str(),
+    ]);
     assert_eq!(said.code, 0, "{}\n{}", said.out, said.err);
 
     let simulated = SimulatedOptions {
@@ -116,7 +139,12 @@ fn same_box(label: &Label, object: &Value) -> bool {
 }
 
 /// Distance to the nearest point of the label's cuboid, against what was said.
-fn compare(label: &Label, object: &Value, centre: &Point3<ocellus_percept::space::Vehicle>, t_ns: i64) -> Option<Judged> {
+fn compare(
+    label: &Label,
+    object: &Value,
+    centre: &Point3<ocellus_percept::space::Vehicle>,
+    t_ns: i64,
+) -> Option<Judged> {
     let cuboid = label.cuboid.as_ref()?;
     let (distance, said) = (object["distance_m"].as_f64()?, object["distance_source"].as_str()?);
     if said != "lidar" || label.occluded.unwrap_or(0) > 0 || label.truncated.unwrap_or(0.0) > 0.0 {
@@ -159,7 +187,11 @@ fn distances_positions_and_ids_hold_against_the_worlds_truth_at_any_rate() {
         let distance = median(judged.iter().map(|j| j.distance_error).collect());
         let near = judged.iter().filter(|j| j.range_m < 25.0);
         let position = median(near.filter_map(|j| j.position_error_m).collect());
-        println!("{hz} Hz: {} objects, distance error median {:.2} %, position {position:.3} m", judged.len(), distance * 100.0);
+        println!(
+            "{hz} Hz: {} objects, distance error median {:.2} %, position {position:.3} m",
+            judged.len(),
+            distance * 100.0
+        );
         assert!(distance < 0.02, "median distance error {distance}");
         assert!(position < 0.3, "median position error {position} m");
 
