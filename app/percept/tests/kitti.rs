@@ -7,6 +7,7 @@ mod kitti_support;
 use std::path::Path;
 use std::time::Instant;
 
+use kitti_support::Kitti;
 use ocellus_percept::detection::Detection;
 use ocellus_percept::fuse::{
     FrameContext, Fuser, FuserConfig, GroundFinder, Obstacle, ObstacleFinder, Projected, Sweep, project_cloud,
@@ -14,7 +15,6 @@ use ocellus_percept::fuse::{
 use ocellus_percept::report::DistanceSource;
 use ocellus_percept::space::{CameraMount, Lidar, LidarMount, Optical, Point3, Rig, Transform};
 use serde_json::Value;
-use kitti_support::Kitti;
 
 /// Picture sizes are in the golden file, which an independent tool wrote.
 fn golden(data: &Path) -> Vec<Value> {
@@ -95,7 +95,11 @@ fn real_calibrations_raise_no_suspicion_and_their_inverses_do() {
 }
 
 /// Range from the camera's centre of the points inside the label's 3D box: the least, and the first percentile.
-fn labelled_range(label: &kitti_support::Label, kitti: &Kitti, cloud: &ocellus_percept::cloud::Cloud) -> (f64, f64, usize) {
+fn labelled_range(
+    label: &kitti_support::Label,
+    kitti: &Kitti,
+    cloud: &ocellus_percept::cloud::Cloud,
+) -> (f64, f64, usize) {
     let optical = cloud.xyz.iter().map(|p| p.map(f64::from)).map(|[x, y, z]| {
         let p: Point3<Optical> = kitti.optical_from_lidar.apply(&Point3::<Lidar>::new(x, y, z));
         p.xyz
