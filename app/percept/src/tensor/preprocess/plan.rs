@@ -3,8 +3,8 @@
 use crate::model::InputSpec;
 use crate::tensor::Letterbox;
 
-/// Weight of 1 in the 15-bit weights below.
-const WEIGHT_ONE: f64 = 32768.0;
+/// Weight of 1 in OpenCV's 8-bit resize: `INTER_RESIZE_COEF_SCALE`, 11 bits.
+pub(super) const WEIGHT_ONE: i16 = 2048;
 
 /// Source sizes remembered: a few cameras may share a network.
 const PLANS_KEPT: usize = 4;
@@ -14,21 +14,21 @@ pub(super) const LANES: usize = 4;
 /// 16-bit lanes of the narrowest vector registers we meet (SSE2, NEON).
 pub(super) const VECTOR: usize = 8;
 
-/// One output column: source pixels `left` and `left + 1`, `weight / 32768` of the second. At the right edge the
-/// weight is 0 and the second need not exist.
+/// One output column: source pixels `left` and `right`, neighbours but at the picture's right edge, where they are one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ColumnTap {
     pub(super) left: u32,
-    pub(super) weight: i16,
+    pub(super) right: u32,
 }
 
-/// One output row: source rows `top` and `bottom`, `weight / 32768` of the second.
+/// One output row: source rows `top` and `bottom`, the same one beyond the picture's edges.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct RowTap {
     pub(super) top: usize,
     pub(super) bottom: usize,
-    /// The weight once per lane: loaded as a vector, it is multiplied in 16 bits, not widened beforehand.
-    pub(super) weights: [i16; VECTOR],
+    /// Weights of the two, in units of 1 / [`WEIGHT_ONE`], once per lane: loaded as vectors they are multiplied in
+    /// 16 bits, not widened beforehand.
+    pub(super) weights: [[i16; VECTOR]; 2],
 }
 
 /// The tables of one source size.
@@ -36,37 +36,63 @@ pub(super) struct RowTap {
 pub(super) struct Plan {
     pub(super) letterbox: Letterbox,
     pub(super) columns: Vec<ColumnTap>,
+    /// The right pixel's weight above one half, per column, times 32: see `rows::lerp`.
+    pub(super) column_weights: Vec<i16>,
+    /// The same, [`LANES`] times each.
+    pub(super) lane_weights: Vec<i16>,
     pub(super) rows: Vec<RowTap>,
 }
 
 impl Plan {
     fn new(spec: &InputSpec, width: usize, height: usize) -> Self {
         let letterbox = Letterbox::new(spec.resize, (width, height), (spec.width, spec.height));
-        let columns = taps(width, letterbox.content_width)
-            .map(|(left, weight)| ColumnTap { left: left as u32, weight })
-            .collect();
-        let rows = taps(height, letterbox.content_height)
-            .map(|(top, weight)| RowTap { top, bottom: (top + 1).min(height - 1), weights: [weight; VECTOR] })
-            .collect();
-        Self { letterbox, columns, rows }
+        let (columns, column_weights): (Vec<_>, Vec<_>) =
+            taps(width, letterbox.content_width).map(|tap| column(tap, width)).unzip();
+        let lane_weights = column_weights.iter().flat_map(|&weight| [weight; LANES]).collect();
+        let rows = taps(height, letterbox.content_height).map(|tap| row(tap, height)).collect();
+        Self { letterbox, columns, column_weights, lane_weights, rows }
     }
 }
 
-/// For each of `output` samples over `source` ones: the lower source index and the 15-bit weight of the next.
-fn taps(source: usize, output: usize) -> impl Iterator<Item = (usize, i16)> {
-    let step = source as f64 / output as f64;
+/// For each of `output` samples over `source` ones: the lower source index, -1 before the first, and the distance from
+/// it. Computed in OpenCV's precisions, down to the scale that is one over its inverse: they decide which way a weight
+/// is rounded.
+fn taps(source: usize, output: usize) -> impl Iterator<Item = (i64, f32)> {
+    let step = 1.0 / (output as f64 / source as f64);
     (0..output).map(move |i| {
-        let centre = (i as f64 + 0.5) * step - 0.5;
-        let lower = centre.floor();
-        if lower < 0.0 {
-            return (0, 0);
-        }
-        if lower as usize >= source - 1 {
-            return (source - 1, 0);
-        }
-        let weight = ((centre - lower) * WEIGHT_ONE).round().min(WEIGHT_ONE - 1.0);
-        (lower as usize, weight as i16)
+        let centre = ((i as f64 + 0.5) * step - 0.5) as f32;
+        (centre.floor() as i64, centre - centre.floor())
     })
+}
+
+/// `fraction` in units of 1 / [`WEIGHT_ONE`]; halves go to the even number, as in OpenCV's `saturate_cast`.
+fn weight(fraction: f32) -> i16 {
+    (fraction * f32::from(WEIGHT_ONE)).round_ties_even() as i16
+}
+
+/// A column's pixels and weight. Outside of the picture the edge pixel counts alone.
+///
+/// OpenCV rounds both weights; here the left one is what the right one leaves. They differ only where `1 - fraction`
+/// is inexact in f32 and ends on a half: before the second source column, and only where more than 4096 columns come out.
+fn column((lower, fraction): (i64, f32), width: usize) -> (ColumnTap, i16) {
+    let last = width - 1;
+    let (left, second) = match usize::try_from(lower) {
+        Err(_) => (0, 0),
+        Ok(left) if left >= last => (last, 0),
+        // A weight that rounds to one is the next pixel's own: the kernel has no room for it.
+        Ok(left) if weight(fraction) == WEIGHT_ONE => (left + 1, 0),
+        Ok(left) => (left, weight(fraction)),
+    };
+    let right = (left + 1).min(last);
+    (ColumnTap { left: left as u32, right: right as u32 }, (second - WEIGHT_ONE / 2) * 32)
+}
+
+/// A row's source rows and weights. Unlike a column, one outside of the picture keeps both weights (the two truncations
+/// then take more from it than one would).
+fn row((lower, fraction): (i64, f32), height: usize) -> RowTap {
+    let inside = |y: i64| y.clamp(0, height as i64 - 1) as usize;
+    let weights = [1.0 - fraction, fraction].map(|share| [weight(share); VECTOR]);
+    RowTap { top: inside(lower), bottom: inside(lower + 1), weights }
 }
 
 /// The plans of the source sizes seen last.

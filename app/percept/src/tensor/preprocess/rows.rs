@@ -1,117 +1,183 @@
-//! The row kernels of preprocessing. Between the passes a sample is a grey level times 64 in an `i16`.
+//! The row kernels of preprocessing: OpenCV's fixed-point bilinear, step by step.
 //!
-//! Rows are blended before columns: blending whole rows is contiguous work, and when a picture shrinks it halves what
-//! is left for the gather along the row. Weights have 15 bits, so that a product's high half is one instruction
-//! wherever there are 16-bit lanes; the two truncations lose at most 1/32 of a grey level.
+//! OpenCV resizes columns first, with 11-bit weights: `h = (w0 * a + w1 * b) >> 4` is a grey level times 128, and fits
+//! in an `i16`. Rows then are `q = (v0 * h_top >> 16) + (v1 * h_bottom >> 16)`, a grey level times 4, and the result is
+//! `(q + 2) >> 2`. The truncations matter: any other order of the work gives other bytes. So a source row is resampled
+//! once and kept while output rows need it. Kernels work on whole rows of 16-bit lanes, for the compiler to vectorise.
 
 use super::YuvRange;
-use super::plan::{ColumnTap, LANES, VECTOR};
+use super::plan::{ColumnTap, LANES, Plan, RowTap, VECTOR};
 use crate::model::{ChannelOrder, InputSpec};
 
-/// Fractional bits of a sample.
-const FRACTION_BITS: u32 = 6;
-/// Half a grey level, plus the mean of what both truncations lose (half a sample step each).
-const ROUNDING: i16 = 33;
-/// Samples readable past a row's end, for the gather at the right edge, where their weight is 0.
-const ROW_SLACK: usize = 8;
+/// The high half of a product: one instruction wherever there are 16-bit lanes.
+#[inline(always)]
+fn mul_high(a: i16, b: i16) -> i16 {
+    ((i32::from(a) * i32::from(b)) >> 16) as i16
+}
 
-/// Row buffers, kept between frames.
+/// `((2048 - w) * left + w * right) >> 4` where `weight` is `(w - 1024) * 32`: the middle of both, which is exact, and
+/// the way from there. Written so, every intermediate value fits in 16 bits.
+#[inline(always)]
+fn lerp(left: u8, right: u8, weight: i16) -> i16 {
+    let (left, right) = (i16::from(left), i16::from(right));
+    ((left + right) << 6) + mul_high((right - left) << 7, weight)
+}
+
+/// The left and right neighbours of every output sample, gathered so that the rest is whole-vector work.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Scratch {
-    pub(super) luma: Vec<i16>,
-    pub(super) chroma: Vec<i16>,
-    pub(super) pixels: Vec<i16>,
-    pub(super) y: Vec<i16>,
-    pub(super) u: Vec<i16>,
-    pub(super) v: Vec<i16>,
+pub(super) struct Neighbours {
+    left: Vec<u8>,
+    right: Vec<u8>,
 }
 
-/// `a + (b - a) * weight / 32768` on bytes, as a sample.
-#[inline(always)]
-fn lerp_bytes(a: u8, b: u8, weight: i16) -> i16 {
-    let (a, b) = (i16::from(a), i16::from(b));
-    // 9 bits of difference, raised by 7, times 15 bits of weight, less 16: 6 fractional bits.
-    let rise = (i32::from((b - a) << 7) * i32::from(weight)) >> 16;
-    (a << FRACTION_BITS) + rise as i16
-}
-
-/// `a + (b - a) * weight / 32768` on samples.
-#[inline(always)]
-fn lerp_samples(a: i16, b: i16, weight: i16) -> i16 {
-    let rise = (i32::from(b.wrapping_sub(a).wrapping_mul(2)) * i32::from(weight)) >> 16;
-    a.wrapping_add(rise as i16)
-}
-
-/// Two rows of bytes blended into samples; the result has [`ROW_SLACK`] zeros more.
-pub(super) fn blend_rows<'a>(
-    top: &[u8],
-    bottom: &[u8],
-    weights: &[i16; VECTOR],
-    buffer: &'a mut Vec<i16>,
-) -> &'a [i16] {
-    buffer.resize(top.len() + ROW_SLACK, 0);
-    let (row, slack) = buffer.split_at_mut(top.len());
-    slack.fill(0);
-    if weights[0] == 0 {
-        for (sample, &a) in row.iter_mut().zip(top) {
-            *sample = i16::from(a) << FRACTION_BITS;
+impl Neighbours {
+    /// Resamples a row of three-channel pixels: [`LANES`] samples per column into `out`.
+    pub(super) fn resample_packed(&mut self, row: &[u8], plan: &Plan, out: &mut Vec<i16>) {
+        self.resize(plan.lane_weights.len());
+        let (left, right) = (self.left.as_chunks_mut::<LANES>().0, self.right.as_chunks_mut::<LANES>().0);
+        for ((left, right), tap) in left.iter_mut().zip(right).zip(&plan.columns) {
+            let at = tap.left as usize * 3;
+            let both = u64::from_le_bytes(match row.get(at..at + 8).and_then(<[u8]>::first_chunk) {
+                Some(&bytes) => bytes,
+                None => at_row_end(row, at),
+            });
+            (*left, *right) = ((both as u32).to_le_bytes(), ((both >> 24) as u32).to_le_bytes());
         }
-        return buffer;
+        self.lerp(&plan.lane_weights, out);
     }
+
+    /// Resamples one channel of a row: `channel` says where pixel `i`'s sample lies.
+    pub(super) fn resample_channel(
+        &mut self,
+        row: &[u8],
+        channel: impl Fn(usize) -> usize,
+        plan: &Plan,
+        out: &mut Vec<i16>,
+    ) {
+        self.resize(plan.columns.len());
+        for ((left, right), &ColumnTap { left: a, right: b }) in
+            self.left.iter_mut().zip(&mut self.right).zip(&plan.columns)
+        {
+            if let (Some(&a), Some(&b)) = (row.get(channel(a as usize)), row.get(channel(b as usize))) {
+                (*left, *right) = (a, b);
+            }
+        }
+        self.lerp(&plan.column_weights, out);
+    }
+
+    fn resize(&mut self, samples: usize) {
+        self.left.resize(samples, 0);
+        self.right.resize(samples, 0);
+    }
+
+    fn lerp(&self, weights: &[i16], out: &mut Vec<i16>) {
+        out.resize(weights.len(), 0);
+        for (((sample, &left), &right), &weight) in out.iter_mut().zip(&self.left).zip(&self.right).zip(weights) {
+            *sample = lerp(left, right, weight);
+        }
+    }
+}
+
+/// The eight bytes from `at` on, zeros past the row's end.
+#[cold]
+fn at_row_end(row: &[u8], at: usize) -> [u8; 8] {
+    let mut bytes = [0; 8];
+    bytes.iter_mut().zip(row.iter().skip(at)).for_each(|(byte, &value)| *byte = value);
+    bytes
+}
+
+/// The two resampled source rows used last, and the output row made of them.
+#[derive(Debug, Clone, Default)]
+pub(super) struct RowPair {
+    rows: [Resampled; 2],
+    levels: Vec<u8>,
+}
+
+/// A source row with its columns resampled.
+#[derive(Debug, Clone, Default)]
+struct Resampled {
+    /// Which source row; `None` once it is another picture's.
+    source: Option<usize>,
+    samples: Vec<i16>,
+}
+
+impl RowPair {
+    /// Another picture comes.
+    pub(super) fn forget(&mut self) {
+        self.rows.iter_mut().for_each(|row| row.source = None);
+    }
+
+    /// The output row of `tap` in whole grey levels; `resample` makes the source row of a number, where it is not there
+    /// yet.
+    pub(super) fn blend(&mut self, tap: &RowTap, resample: impl FnMut(usize, &mut Vec<i16>)) -> &[u8] {
+        let (top, bottom) = fetch_both(&mut self.rows, tap, resample);
+        blend_rows(top, bottom, &tap.weights, &mut self.levels);
+        &self.levels
+    }
+}
+
+/// The top and bottom row of `tap`, resampled now where they are not there yet.
+fn fetch_both<'a>(
+    rows: &'a mut [Resampled; 2],
+    tap: &RowTap,
+    mut resample: impl FnMut(usize, &mut Vec<i16>),
+) -> (&'a [i16], &'a [i16]) {
+    if rows[0].source != Some(tap.top) {
+        // What was the bottom row often becomes the top one.
+        rows.swap(0, 1);
+    }
+    let [top, bottom] = rows;
+    top.fetch(tap.top, &mut resample);
+    if tap.bottom == tap.top || tap.weights[1][0] == 0 {
+        return (&top.samples, &top.samples);
+    }
+    bottom.fetch(tap.bottom, &mut resample);
+    (&top.samples, &bottom.samples)
+}
+
+/// The sum of both high products is in quarters of a level; it is rounded here.
+#[inline(always)]
+fn blend(a: i16, b: i16, w0: i16, w1: i16) -> u8 {
+    ((mul_high(a, w0) + mul_high(b, w1) + 2) >> 2) as u8
+}
+
+fn blend_rows(top: &[i16], bottom: &[i16], [w0, w1]: &[[i16; VECTOR]; 2], levels: &mut Vec<u8>) {
+    levels.resize(top.len(), 0);
     let (top, top_end) = top.as_chunks::<VECTOR>();
     let (bottom, bottom_end) = bottom.as_chunks::<VECTOR>();
-    let (row, row_end) = row.as_chunks_mut::<VECTOR>();
-    for ((samples, a), b) in row.iter_mut().zip(top).zip(bottom) {
+    let (levels, levels_end) = levels.as_chunks_mut::<VECTOR>();
+    for ((level, a), b) in levels.iter_mut().zip(top).zip(bottom) {
         for lane in 0..VECTOR {
-            samples[lane] = lerp_bytes(a[lane], b[lane], weights[lane]);
+            level[lane] = blend(a[lane], b[lane], w0[lane], w1[lane]);
         }
     }
-    for ((sample, &a), &b) in row_end.iter_mut().zip(top_end).zip(bottom_end) {
-        *sample = lerp_bytes(a, b, weights[0]);
+    for ((level, &a), &b) in levels_end.iter_mut().zip(top_end).zip(bottom_end) {
+        *level = blend(a, b, w0[0], w1[0]);
     }
-    buffer
 }
 
-/// Gathers three-channel pixels: [`LANES`] samples per column into `pixels`. The lane too many of the last column lies
-/// in the row's slack.
-///
-/// Not inlined: on its own the compiler makes one four-lane multiplication of a pixel, inside its caller it does not.
-#[inline(never)]
-pub(super) fn sample_packed(row: &[i16], columns: &[ColumnTap], pixels: &mut Vec<i16>) {
-    pixels.resize(columns.len() * LANES, 0);
-    for (pixel, tap) in pixels.as_chunks_mut::<LANES>().0.iter_mut().zip(columns) {
-        let at = tap.left as usize * 3;
-        let Some(&[a0, a1, a2, b0, b1, b2, b3]) = row.get(at..at + 7).and_then(|s| s.first_chunk::<7>()) else {
-            break;
-        };
-        let (left, right) = ([a0, a1, a2, b0], [b0, b1, b2, b3]);
-        for lane in 0..LANES {
-            pixel[lane] = lerp_samples(left[lane], right[lane], tap.weight);
+impl Resampled {
+    fn fetch(&mut self, source: usize, resample: &mut impl FnMut(usize, &mut Vec<i16>)) {
+        if self.source != Some(source) {
+            resample(source, &mut self.samples);
+            self.source = Some(source);
         }
     }
 }
 
-/// Gathers one channel whose pixels lie `step` samples apart.
-pub(super) fn sample_luma(row: &[i16], step: usize, columns: &[ColumnTap], out: &mut Vec<i16>) {
-    out.resize(columns.len(), 0);
-    for (sample, tap) in out.iter_mut().zip(columns) {
-        let at = tap.left as usize * step;
-        if let (Some(&a), Some(&b)) = (row.get(at), row.get(at + step)) {
-            *sample = lerp_samples(a, b, tap.weight);
-        }
-    }
+/// Row buffers, kept between frames: one pair for packed pixels or luma, one each for chroma.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Scratch {
+    pub(super) neighbours: Neighbours,
+    pub(super) luma: RowPair,
+    pub(super) u: RowPair,
+    pub(super) v: RowPair,
 }
 
-/// Gathers one chroma channel: two pixels share the sample at `pair * step + offset`.
-pub(super) fn sample_chroma(row: &[i16], step: usize, offset: usize, columns: &[ColumnTap], out: &mut Vec<i16>) {
-    out.resize(columns.len(), 0);
-    for (sample, tap) in out.iter_mut().zip(columns) {
-        let left = tap.left as usize;
-        let (a, b) = (left / 2 * step + offset, left.div_ceil(2) * step + offset);
-        // `left + 1` is in pair (left + 1) / 2, which is div_ceil(left, 2).
-        if let (Some(&a), Some(&b)) = (row.get(a), row.get(b)) {
-            *sample = lerp_samples(a, b, tap.weight);
-        }
+impl Scratch {
+    /// Another picture comes.
+    pub(super) fn forget(&mut self) {
+        [&mut self.luma, &mut self.u, &mut self.v].into_iter().for_each(RowPair::forget);
     }
 }
 
@@ -167,31 +233,6 @@ pub(super) struct Finish {
     matrix: YuvMatrix,
 }
 
-/// A sample rounded to a whole grey level.
-#[inline(always)]
-fn level(sample: i16) -> f32 {
-    f32::from((sample + ROUNDING) >> FRACTION_BITS)
-}
-
-/// Two samples as one word. Splitting words is whole-vector work, where picking every fourth sample is not.
-#[inline(always)]
-fn pair(lower: i16, upper: i16) -> u32 {
-    u32::from(lower as u16) | u32::from(upper as u16) << 16
-}
-
-/// [`level`] of the lower sample of a pair.
-#[inline(always)]
-fn lower_level(pair: u32) -> f32 {
-    upper_level(pair << 16)
-}
-
-/// [`level`] of the upper sample of a pair.
-#[inline(always)]
-fn upper_level(pair: u32) -> f32 {
-    let rounded = (pair as i32).wrapping_add(i32::from(ROUNDING) << 16);
-    (rounded >> (16 + FRACTION_BITS)) as f32
-}
-
 /// Adding this to a float of magnitude below 2^22 rounds it to an integer.
 const ROUND_MAGIC: f32 = 12_582_912.0;
 
@@ -213,8 +254,8 @@ impl Finish {
         self
     }
 
-    /// A row of packed pixels.
-    pub(super) fn packed(&self, pixels: &[i16], planes: [&mut [f32]; 3]) {
+    /// A row of packed pixels, [`LANES`] bytes each.
+    pub(super) fn packed(&self, pixels: &[u8], planes: [&mut [f32]; 3]) {
         let [mut a, b, mut c] = planes;
         let ([mut ma, mb, mut mc], [mut sa, sb, mut sc]) = (self.mean, self.scale);
         if self.reversed {
@@ -223,28 +264,27 @@ impl Finish {
             std::mem::swap(&mut sa, &mut sc);
         }
         let pixels = pixels.as_chunks::<LANES>().0;
-        for (((a, b), c), pixel) in a.iter_mut().zip(b.iter_mut()).zip(c.iter_mut()).zip(pixels) {
-            let [low, high] = [pair(pixel[0], pixel[1]), pair(pixel[2], pixel[3])];
-            *a = (lower_level(low) - ma) * sa;
-            *b = (upper_level(low) - mb) * sb;
-            *c = (lower_level(high) - mc) * sc;
+        for (((a, b), c), &pixel) in a.iter_mut().zip(b.iter_mut()).zip(c.iter_mut()).zip(pixels) {
+            // Splitting words is whole-vector work, where picking every fourth byte is not.
+            let word = i32::from_le_bytes(pixel);
+            *a = ((word & 0xFF) as f32 - ma) * sa;
+            *b = ((word >> 8 & 0xFF) as f32 - mb) * sb;
+            *c = ((word >> 16 & 0xFF) as f32 - mc) * sc;
         }
     }
 
     /// A row of one channel, into all three planes.
-    pub(super) fn gray(&self, luma: &[i16], planes: [&mut [f32]; 3]) {
+    pub(super) fn gray(&self, luma: &[u8], planes: [&mut [f32]; 3]) {
         for (channel, plane) in planes.into_iter().enumerate() {
             let (mean, scale) = (self.mean[channel], self.scale[channel]);
             for (o, &y) in plane.iter_mut().zip(luma) {
-                *o = (level(y) - mean) * scale;
+                *o = (f32::from(y) - mean) * scale;
             }
         }
     }
 
     /// A row of YUV samples.
-    pub(super) fn yuv(&self, luma: &[i16], u: &[i16], v: &[i16], planes: [&mut [f32]; 3]) {
-        /// Levels per sample step.
-        const UNIT: f32 = 1.0 / (1 << FRACTION_BITS) as f32;
+    pub(super) fn yuv(&self, luma: &[u8], u: &[u8], v: &[u8], planes: [&mut [f32]; 3]) {
         let m = self.matrix;
         let [first, second, third] = planes;
         let (red, blue, r, b) = match self.order {
@@ -254,8 +294,8 @@ impl Finish {
         let (mean, scale) = (self.mean, self.scale);
         let colours = red.iter_mut().zip(second.iter_mut()).zip(blue.iter_mut());
         for (((red, green), blue), ((&y, &u), &v)) in colours.zip(luma.iter().zip(u).zip(v)) {
-            let y = (f32::from(y) * UNIT - m.black) * m.y;
-            let (u, v) = (f32::from(u) * UNIT - 128.0, f32::from(v) * UNIT - 128.0);
+            let y = (f32::from(y) - m.black) * m.y;
+            let (u, v) = (f32::from(u) - 128.0, f32::from(v) - 128.0);
             *red = (whole(y + m.rv * v) - mean[r]) * scale[r];
             *green = (whole(y + m.gu * u + m.gv * v) - mean[1]) * scale[1];
             *blue = (whole(y + m.bu * u) - mean[b]) * scale[b];

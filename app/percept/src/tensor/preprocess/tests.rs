@@ -4,6 +4,10 @@ use super::*;
 use crate::image::Image;
 use crate::model::{ElementType, Resize};
 
+/// What OpenCV's arithmetic may lie off the exact value: half a level of rounding, a quarter lost by two truncations of
+/// quarters, an eighth for weights in steps of 1/2048 and the rest for the truncated columns.
+const ROUNDED: f64 = 0.9;
+
 fn spec(resize: Resize, width: usize, height: usize) -> InputSpec {
     InputSpec {
         name: "images".to_owned(),
@@ -76,8 +80,7 @@ fn every_resize_meets_the_definition() {
                 let sample = |x: usize, y: usize| f64::from(data[(y * width + x) * 3 + channel]);
                 let content = (map.content_width, map.content_height);
                 let want = bilinear(&sample, source, content, (x - map.left, y - map.top));
-                // Rounded to whole levels: half a level, and what fixed point loses.
-                assert_close(got, (want - mean) * scale, 0.56 * scale, &place);
+                assert_close(got, (want - mean) * scale, ROUNDED * scale, &place);
             }
         }
     }
@@ -94,6 +97,30 @@ fn an_unchanged_size_gives_the_bytes_themselves() {
         let got = [out[i], out[512 + i], out[1024 + i]];
         assert_eq!(got, [f32::from(pixel[2]), f32::from(pixel[1]), f32::from(pixel[0])]);
     }
+}
+
+/// The first plane of a grey picture of one channel stretched to `to`.
+fn stretched(data: &[u8], from: (usize, usize), to: (usize, usize)) -> Vec<f32> {
+    let picture = ImageView::new(from.0, from.1, PixelFormat::Gray8, data).unwrap();
+    let mut preprocessor = Preprocessor::new(&spec(Resize::Stretch, to.0, to.1)).unwrap();
+    let mut out = vec![f32::NAN; preprocessor.output_len()];
+    preprocessor.run(picture, &mut out).unwrap();
+    out.truncate(to.0 * to.1);
+    out
+}
+
+#[test]
+fn truncations_are_those_worked_out_by_hand() {
+    // Row 1 lies at 0.1: weights 1843 and 205 of 2048, (640 * 1843 >> 16) + (1408 * 205 >> 16) = 17 + 4 quarters,
+    // so 5, where the exact 5.6 would round to 6.
+    assert_eq!(stretched(&[5, 11], (1, 2), (1, 5)), [5.0, 5.0, 8.0, 10.0, 11.0]);
+    // Columns lose only 1/128 of a level: 63.75 and 191.25.
+    assert_eq!(stretched(&[0, 255], (2, 1), (4, 1)), [0.0, 64.0, 191.0, 255.0]);
+    // Halving is the rounded mean of four: 2.5 and 2.25.
+    assert_eq!(stretched(&[1, 2, 2, 2, 3, 4, 2, 3], (4, 2), (2, 1)), [3.0, 2.0]);
+    // A third is the middle pixel, one pixel is everywhere.
+    assert_eq!(stretched(&[9, 8, 7, 6, 50, 4, 3, 2, 1], (3, 3), (1, 1)), [50.0]);
+    assert!(stretched(&[201], (1, 1), (7, 5)).iter().all(|&v| v == 201.0));
 }
 
 /// One YUV colour in both packings, and its RGB by the textbook.
