@@ -76,6 +76,9 @@ pub fn run(plan: &Plan) -> Result<Summary> {
     for note in &drive.info().notes {
         notes.say("drive", note.clone());
     }
+    for lost in &drive.info().lost {
+        notes.say("lost", lost.clone());
+    }
     for suspicion in drive.info().rig.suspicions() {
         notes.say("calibration", suspicion);
     }
@@ -88,6 +91,7 @@ pub fn run(plan: &Plan) -> Result<Summary> {
     let writer = objects_in(&plan.out)?;
     let run = provenance::before(plan, drive.as_ref(), &chosen, &models)?;
 
+    let recording_lost = !drive.info().lost.is_empty();
     let started = Instant::now();
     let seen = Arc::new(Mutex::new(Seen::default()));
     let pipeline = Pipeline { plan, drive, chosen, truth, latency, notes, seen, crew: Crew::new() };
@@ -103,6 +107,7 @@ pub fn run(plan: &Plan) -> Result<Summary> {
         notes,
         seen,
         run,
+        recording_lost,
         wall_s: started.elapsed().as_secs_f64(),
     };
     // The files are written also when a stage failed: what was recorded until then must be readable.
@@ -263,6 +268,8 @@ impl Pipeline<'_> {
         Ok(Prepare {
             inputs,
             truth: self.truth.clone(),
+            drive: Arc::clone(&self.drive),
+            deskewing: self.stage("deskew"),
             image: Image::empty(),
             decoding: self.stage("decode"),
             preprocessing: self.stage("preprocess"),

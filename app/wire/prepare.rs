@@ -8,8 +8,12 @@ use std::sync::Arc;
 use ocellus_flow::latency::Series;
 use ocellus_flow::pool::Pool;
 use ocellus_flow::stage::Stage;
+use ocellus_percept::cloud::Cloud;
+use ocellus_percept::fuse::deskew;
 use ocellus_percept::image::Image;
 use ocellus_percept::tensor::Preprocessor;
+
+use ocellus_sense::Drive;
 
 use super::frame::{Content, Frame, Item, ModelInput, Origin};
 use super::notes::Notes;
@@ -32,6 +36,10 @@ pub struct InputPlan {
 pub struct Prepare {
     /// By network.
     pub inputs: Vec<InputPlan>,
+    /// The drive, for ego motion and where its LiDARs sit.
+    pub drive: Arc<dyn Drive>,
+    /// Time of moving points to their sweep's stamp.
+    pub deskewing: Series,
     /// The drive's own labels, where they stand in for a detector.
     pub truth: Option<Truth>,
     /// The decoded picture, reused.
@@ -54,11 +62,32 @@ impl Stage<Item, Item> for Prepare {
             self.notes.say("lost", message);
             item.content = Content::Lost(reason);
         }
+        if let Content::Sweep(cloud) = &mut item.content {
+            self.sweep(Arc::make_mut(cloud), &item.origin);
+        }
         Ok(item)
     }
 }
 
 impl Prepare {
+    /// Brings a sweep's points to its stamp, where its points have times and ego motion is known.
+    fn sweep(&mut self, cloud: &mut Cloud, origin: &Origin) {
+        let drive = &self.drive;
+        let Some(name) = drive.entries().get(origin.entry).and_then(|e| drive.info().sensors.get(e.sensor)) else {
+            return;
+        };
+        let Some(mount) = drive.rig_at(origin.entry).lidars.get(&name.name) else { return };
+        let Some(now) = drive.odom_from_vehicle(origin.t) else { return };
+        let vehicle_from_lidar = mount.vehicle_from_lidar;
+        let lidar_from_odom = vehicle_from_lidar.inverse() * now.inverse();
+        self.deskewing.time(|| {
+            deskew(cloud, |offset_s| {
+                let then = drive.odom_from_vehicle(origin.t.plus_seconds(offset_s))?;
+                Some(lidar_from_odom * then * vehicle_from_lidar)
+            })
+        });
+    }
+
     fn frame(&mut self, frame: &mut Frame, origin: &Origin) -> Result<(), (&'static str, String)> {
         let Self { image, inputs, .. } = self;
         self.decoding

@@ -33,6 +33,8 @@ pub struct Ended {
     pub seen: Seen,
     /// The part of run.json known before the run.
     pub run: Map<String, Value>,
+    /// Whether the recording itself was cut off or damaged.
+    pub recording_lost: bool,
     /// Wall-clock seconds of the run.
     pub wall_s: f64,
 }
@@ -111,7 +113,11 @@ fn figures_json(f: &Figures) -> Value {
 impl Summary {
     /// How the run ended.
     pub fn outcome(&self) -> Outcome {
-        if self.ended.ledger.lossless() && self.ended.ledger.balanced() { Outcome::Done } else { Outcome::LostData }
+        if self.ended.ledger.lossless() && self.ended.ledger.balanced() && !self.ended.recording_lost {
+            Outcome::Done
+        } else {
+            Outcome::LostData
+        }
     }
 
     /// Prints it, for people or as JSON.

@@ -2,6 +2,7 @@
 
 pub mod cluster;
 pub mod depth_scale;
+pub mod deskew;
 pub mod distance;
 pub mod fuser;
 pub mod ground;
@@ -12,6 +13,7 @@ mod surface;
 
 pub use cluster::{Obstacle, ObstacleFinder};
 pub use depth_scale::{DepthFit, DepthFitError, DepthScaler};
+pub use deskew::deskew;
 pub use distance::Distance;
 pub use fuser::{FrameContext, FrameNotes, Fuser, FuserConfig, Sweep};
 pub use ground::{GroundFinder, GroundPlane, ground_tolerance_m};
