@@ -8,6 +8,7 @@ mod cli;
 mod exit;
 mod launch;
 mod models;
+mod recording;
 mod wire;
 
 fn main() -> ExitCode {

@@ -12,8 +12,8 @@ use ocellus_infer::digest::check_digest;
 use ocellus_infer::{InferError, Library, Network, Provider, ProviderReport, Runtime, SessionOptions, library};
 use ocellus_percept::detection::Detection;
 use ocellus_percept::image::ImageView;
-use ocellus_percept::tensor::{Decoder, Preprocessor, extra_inputs};
 use ocellus_percept::model::{HeadFamily, IoInfo, ModelManifest, ModelSpec, recognise};
+use ocellus_percept::tensor::{Decoder, Preprocessor, extra_inputs};
 use serde_json::{Value, json};
 
 use crate::exit;
@@ -34,7 +34,12 @@ pub struct ModelRequest {
 impl ModelRequest {
     /// The model at `path` on the CPU.
     pub fn new(path: PathBuf) -> Self {
-        Self { path, providers: vec!["cpu".to_owned()], require: None, intra_threads: SessionOptions::default().intra_threads }
+        Self {
+            path,
+            providers: vec!["cpu".to_owned()],
+            require: None,
+            intra_threads: SessionOptions::default().intra_threads,
+        }
     }
 }
 
@@ -74,7 +79,8 @@ pub fn is_shipped(name: &Path) -> bool {
 /// Loads a model.
 pub fn load(runtime: &Runtime, request: &ModelRequest) -> Result<Model> {
     let (file, manifest) = locate(&request.path)?;
-    let text = manifest.as_ref().map(|path| std::fs::read_to_string(path).context(path.display().to_string())).transpose();
+    let text =
+        manifest.as_ref().map(|path| std::fs::read_to_string(path).context(path.display().to_string())).transpose();
     let manifest_of = |text: &String| ModelManifest::parse(text);
     let parsed = text.map_err(exit::usage)?.as_ref().map(manifest_of).transpose();
     let at = || manifest.as_ref().map_or_else(String::new, |path| path.display().to_string());
@@ -100,7 +106,9 @@ fn specification(file: &Path, network: &Network, manifest: Option<&ModelManifest
     let stem = file.file_stem().map_or_else(|| "model".to_owned(), |s| s.to_string_lossy().into_owned());
     let (inputs, outputs) = (network.inputs(), network.outputs());
     match manifest {
-        Some(manifest) => manifest.to_spec(inputs, outputs, network.metadata()).with_context(|| format!("{stem}: model.toml")),
+        Some(manifest) => {
+            manifest.to_spec(inputs, outputs, network.metadata()).with_context(|| format!("{stem}: model.toml"))
+        }
         None => recognise(&stem, inputs, outputs, network.metadata()).with_context(|| file.display().to_string()),
     }
     .map_err(exit::usage)
@@ -133,7 +141,8 @@ fn locate(path: &Path) -> Result<(PathBuf, Option<PathBuf>)> {
         let text = std::fs::read_to_string(&manifest)
             .with_context(|| format!("{}: a model's folder holds a model.toml and its .onnx", manifest.display()))
             .map_err(exit::usage)?;
-        let parsed = ModelManifest::parse(&text).with_context(|| manifest.display().to_string()).map_err(exit::usage)?;
+        let parsed =
+            ModelManifest::parse(&text).with_context(|| manifest.display().to_string()).map_err(exit::usage)?;
         return Ok((folder.join(&parsed.file), Some(manifest)));
     }
     if !path.exists() {
@@ -257,7 +266,8 @@ pub fn providers_text(report: &ProviderReport) -> String {
     }
     if !report.nodes_known {
         let registered: Vec<&str> = report.registered.iter().map(|p| p.name()).collect();
-        let _ = writeln!(text, "  provider   {}; this library does not tell who runs which node", registered.join(", "));
+        let _ =
+            writeln!(text, "  provider   {}; this library does not tell who runs which node", registered.join(", "));
     }
     for failure in &report.failed {
         let _ = writeln!(text, "  WARNING    provider {} does not run: {}", failure.provider.name(), failure.reason);

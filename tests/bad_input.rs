@@ -10,7 +10,11 @@ fn copy_tree(from: &Path, to: &Path) {
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
         let target = to.join(entry.file_name());
-        if entry.path().is_dir() { copy_tree(&entry.path(), &target) } else { fs::copy(entry.path(), target).map(drop).unwrap() }
+        if entry.path().is_dir() {
+            copy_tree(&entry.path(), &target)
+        } else {
+            fs::copy(entry.path(), target).map(drop).unwrap()
+        }
     }
 }
 
@@ -25,7 +29,14 @@ fn damaged_drive() -> Option<(tempfile::TempDir, PathBuf)> {
 
 fn replay(drive: &Path, out: &Path) -> crate::support::Said {
     let model = real_data("detectors/yolov8n_320_int8.onnx").unwrap();
-    let words = ["replay".as_ref(), drive.as_os_str(), "--model".as_ref(), model.as_os_str(), "--out".as_ref(), out.as_os_str()];
+    let words = [
+        "replay".as_ref(),
+        drive.as_os_str(),
+        "--model".as_ref(),
+        model.as_os_str(),
+        "--out".as_ref(),
+        out.as_os_str(),
+    ];
     ocellus(words)
 }
 
@@ -43,14 +54,20 @@ fn a_truncated_picture_is_lost_and_named_and_the_drive_goes_on() {
     let said = replay(&drive, &out);
     assert_eq!(said.code, 3, "{}\n{}", said.out, said.err);
     assert!(said.err.contains("0000000005.png"), "{}", said.err);
-    let lines: Vec<serde_json::Value> =
-        fs::read_to_string(out.join("objects.jsonl")).unwrap().lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    let lines: Vec<serde_json::Value> = fs::read_to_string(out.join("objects.jsonl"))
+        .unwrap()
+        .lines()
+        .map(|l| serde_json::from_str(l).unwrap())
+        .collect();
     assert_eq!(lines.len(), 16);
     assert!(lines[5].get("objects").is_none() && lines[5]["state"] != "fresh", "{}", lines[5]);
     assert!(lines[6]["objects"].as_array().unwrap().len() > 1);
     let ledger = ledger(&out);
     let camera = &ledger["sensors"]["image_02"];
-    assert_eq!((&camera["received"], &camera["processed"], &camera["balanced"]), (&16.into(), &15.into(), &true.into()));
+    assert_eq!(
+        (&camera["received"], &camera["processed"], &camera["balanced"]),
+        (&16.into(), &15.into(), &true.into())
+    );
 }
 
 #[test]
@@ -112,7 +129,14 @@ fn wrong_paths_and_files_exit_with_one_message_that_helps() {
         (drive, model, path("file/out"), "file"),
     ];
     for (drive, model, out, needle) in cases {
-        let words = ["replay".as_ref(), drive.as_os_str(), "--model".as_ref(), model.as_os_str(), "--out".as_ref(), out.as_os_str()];
+        let words = [
+            "replay".as_ref(),
+            drive.as_os_str(),
+            "--model".as_ref(),
+            model.as_os_str(),
+            "--out".as_ref(),
+            out.as_os_str(),
+        ];
         let said = ocellus(words);
         assert!(said.code == 1 || said.code == 2, "{needle}: exit {}\n{}", said.code, said.err);
         assert!(said.err.contains("error: ") && said.err.contains(needle), "{needle}: {}", said.err);
@@ -133,7 +157,11 @@ fn a_launch_file_with_an_unknown_key_a_wrong_type_or_a_missing_file_exits_2() {
         fs::write(&launch, text).unwrap();
         let said = ocellus(["run".as_ref(), launch.as_os_str()]);
         assert_eq!(said.code, 2, "{needle}: {}", said.err);
-        assert!(said.err.contains(needle) && said.err.contains("bad.toml") | said.err.contains("nowhere"), "{}", said.err);
+        assert!(
+            said.err.contains(needle) && said.err.contains("bad.toml") | said.err.contains("nowhere"),
+            "{}",
+            said.err
+        );
     }
 }
 

@@ -1,4 +1,12 @@
 //! Integration tests, one binary: the real program on real files.
 
+// A test that cannot go on panics; clippy knows that of functions marked as tests only.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod bad_input;
+mod eval;
+mod networks;
+mod replay;
 mod support;
 mod tidy;
+mod world;

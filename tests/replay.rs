@@ -76,8 +76,9 @@ fn kitti_raw_gives_tracked_obstacles_with_lidar_distances() {
     assert_eq!(run["models"][0]["nodes"]["CPUExecutionProvider"]["share"], 1.0, "{run:#}");
     assert_eq!(run["models"][0]["sha256"].as_str().unwrap().len(), 64);
     let latency = json(out.path().join("latency.json"));
-    for stage in ["decode", "preprocess", "infer", "fuse", "track", "end_to_end"] {
-        let row = &latency["stages"][stage];
+    let stages = ["read", "decode", "preprocess", "infer", "outputs", "fuse", "track", "write"].map(|s| ("stages", s));
+    for (part, stage) in stages.into_iter().chain([("end_to_end", "read_to_report")]) {
+        let row = &latency[part][stage];
         assert!(row["count"].as_u64().unwrap() >= 16, "{stage}: {row}");
         assert!(row["p50_ms"].as_f64().unwrap() <= row["max_ms"].as_f64().unwrap(), "{stage}: {row}");
     }
@@ -110,7 +111,8 @@ fn two_replays_give_the_same_bytes_whatever_the_threads_and_the_load() {
     }
     assert!(seen[0].len() > 1000);
     assert!(seen[0] == seen[1] && seen[1] == seen[2], "objects.jsonl differs between runs");
-    let same = ocellus(["diff".as_ref(), folder.path().join("one").as_os_str(), folder.path().join("four").as_os_str()]);
+    let same =
+        ocellus(["diff".as_ref(), folder.path().join("one").as_os_str(), folder.path().join("four").as_os_str()]);
     assert_eq!(same.code, 0, "{}\n{}", same.out, same.err);
 }
 

@@ -31,8 +31,24 @@ const OWNERS: [(&str, &[&str]); 8] = [
 
 /// What may lie at the top level.
 const TOP: [&str; 18] = [
-    ".cargo", ".ci", ".git", ".gitignore", "CHANGELOG.md", "Cargo.lock", "Cargo.toml", "LICENSE", "README.md", "app",
-    "calib", "clippy.toml", "deny.toml", "launch", "models", "rustfmt.toml", "target", "tests",
+    ".cargo",
+    ".ci",
+    ".git",
+    ".gitignore",
+    "CHANGELOG.md",
+    "Cargo.lock",
+    "Cargo.toml",
+    "LICENSE",
+    "README.md",
+    "app",
+    "calib",
+    "clippy.toml",
+    "deny.toml",
+    "launch",
+    "models",
+    "rustfmt.toml",
+    "target",
+    "tests",
 ];
 
 fn manifest(path: &Path) -> toml::Table {
@@ -126,7 +142,9 @@ fn pure_crates_read_no_clock_file_or_network() {
         for path in files {
             let text = fs::read_to_string(&path).unwrap();
             let code = text.split("#[cfg(test)]").next().unwrap_or("");
-            for banned in ["std::fs", "std::net", "Instant::now", "SystemTime", "println!", "std::env::", "std::process"] {
+            for banned in
+                ["std::fs", "std::net", "Instant::now", "SystemTime", "println!", "std::env::", "std::process"]
+            {
                 assert!(!code.contains(banned), "{}: {pure} is pure, {banned} is not", path.display());
             }
         }

@@ -17,7 +17,9 @@ use crate::models::{self, ModelRequest, PictureDetector};
 
 /// Bare detections on pictures, as COCO results.
 #[derive(Debug, Args)]
-#[command(after_help = "Example: ocellus detect yolox_nano.onnx val2017/ --coco detections.json --score 0.01 --nms 0.45 --max 100")]
+#[command(
+    after_help = "Example: ocellus detect yolox_nano.onnx val2017/ --coco detections.json --score 0.01 --nms 0.45 --max 100"
+)]
 pub struct Detect {
     /// An ONNX file, or the name of a folder under models/.
     model: PathBuf,
@@ -163,9 +165,9 @@ fn is_picture(path: &Path) -> bool {
 fn image_id(path: &Path) -> Result<u64> {
     let stem = path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
     let digits = stem.rsplit(|c: char| !c.is_ascii_digit()).find(|run| !run.is_empty());
-    digits
-        .and_then(|run| run.parse().ok())
-        .ok_or_else(|| anyhow!("{}: COCO wants a number in the file's name as image_id, and there is none", path.display()))
+    digits.and_then(|run| run.parse().ok()).ok_or_else(|| {
+        anyhow!("{}: COCO wants a number in the file's name as image_id, and there is none", path.display())
+    })
 }
 
 #[cfg(test)]

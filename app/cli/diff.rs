@@ -11,7 +11,9 @@ use crate::exit::{self, Outcome};
 
 /// Compare the objects of two runs: exit code 0 equal, 1 different, 2 error.
 #[derive(Debug, Args)]
-#[command(after_help = "Example: ocellus diff out/laptop out/jetson --tol\n         ocellus diff out/a out/b --tol px=2,m=0.1")]
+#[command(
+    after_help = "Example: ocellus diff out/laptop out/jetson --tol\n         ocellus diff out/a out/b --tol px=2,m=0.1"
+)]
 pub struct Diff {
     /// A run's folder, or an objects.jsonl.
     a: PathBuf,

@@ -16,7 +16,9 @@ use crate::models::{self, ModelRequest};
 
 /// Say what a drive, a model, a calibration or a launch file holds.
 #[derive(Debug, Args)]
-#[command(after_help = "Example: ocellus inspect /data/2011_09_26_drive_0001_sync\n         ocellus inspect yolox_nano.onnx")]
+#[command(
+    after_help = "Example: ocellus inspect /data/2011_09_26_drive_0001_sync\n         ocellus inspect yolox_nano.onnx"
+)]
 pub struct Inspect {
     /// A drive, an ONNX file or model folder, a calibration file, or a launch file.
     path: PathBuf,
@@ -64,7 +66,7 @@ impl Inspect {
     }
 
     fn drive(&self) -> Result<Found> {
-        let options = OpenOptions { calib: self.calib.clone(), ..OpenOptions::default() };
+        let options = OpenOptions { calib: self.calib.clone(), uncalibrated: true, ..OpenOptions::default() };
         let drive = ocellus_sense::open(&self.path, &options).map_err(exit::usage)?;
         Ok(Found { text: drive_text(drive.info()), json: drive_json(drive.info()) })
     }
@@ -153,7 +155,11 @@ fn sensor_text(sensor: &SensorInfo) -> String {
 fn rig_text(text: &mut String, rig: &Rig) {
     for (name, mount) in &rig.cameras {
         let c = &mount.camera;
-        let _ = write!(text, "    {name}: {}x{}, fx {:.1} fy {:.1} cx {:.1} cy {:.1}", c.width, c.height, c.fx, c.fy, c.cx, c.cy);
+        let _ = write!(
+            text,
+            "    {name}: {}x{}, fx {:.1} fy {:.1} cx {:.1} cy {:.1}",
+            c.width, c.height, c.fx, c.fy, c.cx, c.cy
+        );
         match mount.optical_from_vehicle {
             Some(transform) => {
                 let p = transform.inverse().isometry().translation.vector;
@@ -204,9 +210,7 @@ fn rig_json(rig: &Rig) -> Value {
     let lidars: serde_json::Map<String, Value> = rig
         .lidars
         .iter()
-        .map(|(name, mount)| {
-            (name.clone(), json!({"position_m": place(&mount.vehicle_from_lidar)}))
-        })
+        .map(|(name, mount)| (name.clone(), json!({"position_m": place(&mount.vehicle_from_lidar)})))
         .collect();
     json!({"cameras": cameras, "lidars": lidars, "suspicions": rig.suspicions()})
 }

@@ -5,12 +5,16 @@ use clap::{Parser, Subcommand};
 
 use crate::exit::Outcome;
 
+mod demo;
 mod detect;
 mod diff;
+mod eval;
 mod inspect;
+mod record;
 mod replay;
 mod run;
 mod setup;
+mod world;
 
 /// Perception for robots and vehicles: camera and LiDAR in, obstacles out, with proof of how old that knowledge is.
 #[derive(Debug, Parser)]
@@ -26,12 +30,20 @@ pub struct Arguments {
 /// What the program can be asked to do.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
+    /// See a simulated drive with obstacles, distances and latency.
+    Demo(demo::Demo),
     /// Run a launch file.
     Run(run::Run),
     /// Replay a recorded drive through networks, fusion and tracking.
     Replay(replay::Replay),
+    /// Record what a drive's sensors give as MCAP.
+    Record(record::Record),
+    /// Render a drive of the simulated world.
+    World(world::World),
     /// Compare the objects of two runs.
     Diff(diff::Diff),
+    /// Evaluate detections or tracks against ground truth.
+    Eval(eval::Eval),
     /// Bare detections on pictures, as COCO results.
     Detect(detect::Detect),
     /// Say what a drive, a model, a calibration or a launch file holds.
@@ -44,9 +56,13 @@ impl Verb {
     /// Does it.
     pub fn run(self) -> Result<Outcome> {
         match self {
+            Self::Demo(verb) => verb.run(),
+            Self::Record(verb) => verb.run(),
+            Self::World(verb) => verb.run(),
             Self::Run(verb) => verb.run(),
             Self::Replay(verb) => verb.run(),
             Self::Diff(verb) => verb.run(),
+            Self::Eval(verb) => verb.run(),
             Self::Detect(verb) => verb.run(),
             Self::Inspect(verb) => verb.run(),
             Self::Setup(verb) => verb.run(),

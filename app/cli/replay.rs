@@ -12,8 +12,10 @@ use crate::wire;
 
 /// Replay a recorded drive through networks, fusion and tracking.
 #[derive(Debug, Args)]
-#[command(after_help = "Example: ocellus replay /data/2011_09_26_drive_0001_sync --model yolox_nano.onnx --out out --save\n\
-                        The run's folder gets objects.jsonl, ledger.json, latency.json and run.json.")]
+#[command(
+    after_help = "Example: ocellus replay /data/2011_09_26_drive_0001_sync --model yolox_nano.onnx --out out --save\n\
+                        The run's folder gets objects.jsonl, ledger.json, latency.json and run.json."
+)]
 pub struct Replay {
     /// A recorded drive: KITTI raw or object, Argoverse 2 log, folder of pictures, video file.
     drive: PathBuf,
@@ -30,6 +32,9 @@ pub struct Replay {
     /// Sensors to use, by name; all unless told.
     #[arg(long = "sensor", value_name = "NAME")]
     sensors: Vec<String>,
+    /// Put stamps that run backwards in order rather than refuse the drive.
+    #[arg(long)]
+    sort_stamps: bool,
     /// Write drive.rrd.
     #[arg(long)]
     save: bool,
@@ -83,6 +88,7 @@ impl Replay {
         let mut file = LaunchFile::default();
         file.source.drive = Some(self.drive);
         file.source.calib = self.calib;
+        file.source.sort_stamps = Some(self.sort_stamps);
         file.source.sensors = (!self.sensors.is_empty()).then_some(self.sensors);
         file.source.speed = Some(SpeedValue::Text(self.speed));
         file.runtime.threads = self.threads;

@@ -11,7 +11,9 @@ use crate::wire;
 
 /// Run a launch file.
 #[derive(Debug, Args)]
-#[command(after_help = "Example: ocellus run launch/replay.toml --set source.drive=/data/drive_0001 --set output.dir=out")]
+#[command(
+    after_help = "Example: ocellus run launch/replay.toml --set source.drive=/data/drive_0001 --set output.dir=out"
+)]
 pub struct Run {
     /// The launch file (TOML).
     launch: PathBuf,

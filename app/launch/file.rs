@@ -40,6 +40,8 @@ pub struct SourceTable {
     pub drive: Option<PathBuf>,
     /// A calibration file that replaces the drive's own.
     pub calib: Option<PathBuf>,
+    /// Put stamps that run backwards in order rather than refuse the drive.
+    pub sort_stamps: Option<bool>,
     /// Sensors to use, by name; all where absent.
     pub sensors: Option<Vec<String>>,
     /// `"max"` or a factor of real time (1 = as recorded).

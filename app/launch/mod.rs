@@ -7,4 +7,4 @@ pub mod plan;
 pub mod text;
 
 pub use file::LaunchFile;
-pub use plan::{ModelPlan, Plan, Speed, ViewerPlan};
+pub use plan::{ModelPlan, Plan, Speed, TRUTH, ViewerPlan};

@@ -71,6 +71,8 @@ pub struct Plan {
     pub drive: PathBuf,
     /// A calibration file that replaces the drive's own.
     pub calib: Option<PathBuf>,
+    /// Whether stamps that run backwards are put in order rather than refused.
+    pub sort_stamps: bool,
     /// Sensors by name; all where `None`.
     pub sensors: Option<Vec<String>>,
     /// How fast the drive is replayed.
@@ -146,6 +148,7 @@ impl Plan {
             written: toml::to_string(file)?,
             drive,
             calib: file.source.calib.clone(),
+            sort_stamps: file.source.sort_stamps.unwrap_or(false),
             sensors: file.source.sensors.clone(),
             speed: speed(file.source.speed.as_ref())?,
             models,

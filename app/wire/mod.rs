@@ -29,8 +29,8 @@ use ocellus_flow::stop::StopReason;
 use ocellus_flow::threads::{Crew, CrewReport, JoinLimits, OnFailure, detach};
 use ocellus_percept::image::Image;
 use ocellus_percept::tensor::Preprocessor;
-use ocellus_sense::{Drive, DriveKind};
-use ocellus_sinks::viewer::{Scene, Viewer, ViewerMode};
+use ocellus_sense::{Drive, DriveKind, OpenOptions, StampPolicy};
+use ocellus_sinks::viewer::{LogLevel, Scene, Viewer, ViewerMode};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -47,8 +47,8 @@ use perceive::{Perceive, PerceiveParts};
 use prepare::{InputPlan, Prepare};
 use sensors::Chosen;
 use source::Source;
-use truth::Truth;
 use summary::{Ended, Seen};
+use truth::Truth;
 
 pub use summary::Summary;
 
@@ -70,7 +70,8 @@ const REPORT_SCORE_DEFAULT: f32 = 0.25;
 /// Runs a plan to its end and writes the run's files.
 pub fn run(plan: &Plan) -> Result<Summary> {
     let notes = Notes::default();
-    let options = ocellus_sense::OpenOptions { calib: plan.calib.clone(), ..Default::default() };
+    let stamps = if plan.sort_stamps { StampPolicy::Sort } else { StampPolicy::Refuse };
+    let options = OpenOptions { calib: plan.calib.clone(), stamps, ..Default::default() };
     let drive: Arc<dyn Drive> = Arc::from(ocellus_sense::open(&plan.drive, &options).map_err(exit::usage)?);
     for note in &drive.info().notes {
         notes.say("drive", note.clone());
@@ -116,7 +117,9 @@ pub fn run(plan: &Plan) -> Result<Summary> {
 
 fn no_labels(plan: &Plan) -> anyhow::Error {
     let drive = plan.drive.display();
-    exit::usage(anyhow!("{drive}: truth was asked for as detector, and the drive has no labels; give a network with --model"))
+    exit::usage(anyhow!(
+        "{drive}: truth was asked for as detector, and the drive has no labels; give a network with --model"
+    ))
 }
 
 fn load_models(plan: &Plan, notes: &Notes) -> Result<Vec<Model>> {
@@ -156,11 +159,17 @@ impl Pipeline<'_> {
     /// Starts all threads, last stage first, and waits for their end.
     fn start(&self, models: Vec<Model>, writer: ocellus_sinks::objects::ObjectsWriter) -> Result<CrewReport> {
         let crew = &self.crew;
-        let report_score = self.plan.models.iter().filter_map(|m| m.score).fold(None, min).unwrap_or(REPORT_SCORE_DEFAULT);
+        let report_score =
+            self.plan.models.iter().filter_map(|m| m.score).fold(None, min).unwrap_or(REPORT_SCORE_DEFAULT);
         let has_depth = models.iter().any(Model::is_depth);
         let truth = self.truth.as_ref().map(Truth::classes);
         let classes = Classes::new(models.iter().map(|m| m.spec.classes.as_slice()).chain(truth));
         let outputs = self.sinks(writer, has_depth)?;
+        for note in
+            self.notes.summary().iter().flat_map(|n| n.first.iter().map(move |first| format!("{}: {first}", n.kind)))
+        {
+            outputs.log(LogLevel::Info, note);
+        }
 
         let (to_perceive, perceive_input) = self.queue::<Message>(QueueSpec::block("perceive", PERCEIVE_QUEUE));
         let perceive = Perceive::new(PerceiveParts {
@@ -244,7 +253,9 @@ impl Pipeline<'_> {
         let mut inputs = Vec::with_capacity(models.len());
         for ((model, plan), pool) in models.iter().zip(&self.plan.models).zip(pools) {
             inputs.push(InputPlan {
-                preprocessor: Preprocessor::new(&model.spec.input).context(model.spec.name.clone()).map_err(exit::usage)?,
+                preprocessor: Preprocessor::new(&model.spec.input)
+                    .context(model.spec.name.clone())
+                    .map_err(exit::usage)?,
                 tensors: pool.clone(),
                 looks_at: self.chosen.looked_at(plan),
             });
@@ -287,10 +298,9 @@ impl Pipeline<'_> {
             ViewerPlan::Connect(url) => Some(ViewerMode::Connect(url.clone())),
         };
         let file = self.plan.save.then(|| ViewerMode::Save(self.plan.out.join(ocellus_sinks::viewer::FILE_NAME)));
-        for (mode, spec) in [
-            (live, QueueSpec::drop_oldest("viewer", VIEWER_QUEUE)),
-            (file, QueueSpec::block("rrd", VIEWER_QUEUE)),
-        ] {
+        for (mode, spec) in
+            [(live, QueueSpec::drop_oldest("viewer", VIEWER_QUEUE)), (file, QueueSpec::block("rrd", VIEWER_QUEUE))]
+        {
             let Some(mode) = mode else { continue };
             let viewer = Viewer::open(&mode, self.scene(depth), &self.recording_id())?;
             let name = spec.name.clone();
@@ -299,7 +309,7 @@ impl Pipeline<'_> {
             self.crew.spawn_with(&name, OnFailure::CarryOn, move || feed_viewer(viewer, &input, &notes))?;
             viewers.push(sender);
         }
-        Ok(Outputs { objects, viewers, latency: self.latency.clone() })
+        Ok(Outputs { objects, viewers, latency: self.latency.clone(), crew: self.crew.clone() })
     }
 
     fn scene(&self, depth: bool) -> Scene {

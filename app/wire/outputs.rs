@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use ocellus_flow::latency::{Latency, Series};
 use ocellus_flow::queue::{Receiver, Sender};
+use ocellus_flow::threads::Crew;
 use ocellus_percept::cloud::Cloud;
 use ocellus_percept::depth::DepthMap;
 use ocellus_percept::image::Image;
@@ -43,6 +44,8 @@ pub struct Outputs {
     pub viewers: Vec<Sender<ViewMsg>>,
     /// Stage times, for the viewer's plots.
     pub latency: Latency,
+    /// Whose queues' depths are plotted.
+    pub crew: Crew,
 }
 
 impl Perceived {
@@ -96,7 +99,7 @@ impl Outputs {
             t: report.t,
             seq: report.seq.unwrap_or(0),
             latency_ms: stages.chain(total).collect(),
-            queue_depth: self.viewers.iter().map(|v| v.stats()).map(|s| (s.name, s.depth as f64)).collect(),
+            queue_depth: self.crew.queue_stats().into_iter().map(|s| (s.name, s.depth as f64)).collect(),
         }
     }
 }
@@ -123,7 +126,9 @@ pub fn write_objects(mut writer: ObjectsWriter, input: &Receiver<Arc<FrameReport
 /// Opens objects.jsonl in the run's folder.
 pub fn objects_in(folder: &Path) -> Result<ObjectsWriter> {
     std::fs::create_dir_all(folder)
-        .with_context(|| format!("{}: the folder for results cannot be made; choose another with --out", folder.display()))
+        .with_context(|| {
+            format!("{}: the folder for results cannot be made; choose another with --out", folder.display())
+        })
         .map_err(crate::exit::usage)?;
     ObjectsWriter::create(folder).map_err(crate::exit::usage)
 }

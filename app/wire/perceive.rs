@@ -14,7 +14,9 @@ use ocellus_percept::fuse::{Distance, FrameContext, Fuser, FuserConfig, Obstacle
 use ocellus_percept::report::{FrameReport, Object, SensorState, Trigger};
 use ocellus_percept::space::{Camera, CameraMount, Lidar, LidarMount, Odom, Optical, Point3, Transform, Vehicle};
 use ocellus_percept::time::Timestamp;
-use ocellus_percept::track::{Observation, PositionMeasurement, TrackFrame, TrackIds, TrackOutput, Tracker, TrackerConfig};
+use ocellus_percept::track::{
+    Observation, PositionMeasurement, TrackFrame, TrackIds, TrackOutput, Tracker, TrackerConfig,
+};
 use ocellus_sense::{Drive, SensorKind};
 
 use super::classes::Classes;
@@ -178,11 +180,11 @@ impl Perceive {
         match content {
             Content::Frame(frame) => self.frame(origin, &frame, answers),
             Content::Sweep(cloud) => self.sweep(origin, cloud),
-            Content::Lost => self.lost(origin),
+            Content::Lost(reason) => self.lost(origin, reason),
         }
     }
 
-    fn lost(&mut self, origin: Origin) -> bool {
+    fn lost(&mut self, origin: Origin, reason: &'static str) -> bool {
         let trigger = match self.parts.sensors[origin.sensor].kind {
             SensorKind::Camera => Trigger::Camera,
             SensorKind::Lidar => Trigger::Lidar,
@@ -193,7 +195,7 @@ impl Perceive {
             let report = self.report(&origin, trigger, SensorState::Blind, None);
             open = self.send(Perceived::bare(report));
         }
-        origin.ticket.lost("unreadable");
+        origin.ticket.lost(reason);
         open
     }
 
@@ -218,7 +220,9 @@ impl Perceive {
         let Self { obstacles, found, .. } = self;
         if self.parts.fusing.time(|| obstacles.find(cloud, &vehicle_from_lidar, found)).is_none() {
             let name = &self.parts.sensors[origin.sensor].name;
-            self.parts.notes.say("no ground", format!("{name} sweep {}: no ground in it, so no obstacles are told", origin.seq));
+            self.parts
+                .notes
+                .say("no ground", format!("{name} sweep {}: no ground in it, so no obstacles are told", origin.seq));
             let report = self.report(origin, Trigger::Lidar, SensorState::Blind, None);
             return self.send(Perceived::bare(report));
         }
@@ -241,7 +245,9 @@ impl Perceive {
         for (model, answer) in answers {
             match answer {
                 Answer::Detections(found) => {
-                    detections.extend(found.into_iter().map(|d| Detection { class: self.parts.classes.of(model, d.class), ..d }));
+                    detections.extend(
+                        found.into_iter().map(|d| Detection { class: self.parts.classes.of(model, d.class), ..d }),
+                    );
                 }
                 Answer::Depth(map) => depth = Some(Arc::new(map)),
             }
@@ -264,7 +270,13 @@ impl Perceive {
         open
     }
 
-    fn understand(&mut self, origin: &Origin, frame: &Frame, detections: &[Detection], depth: Option<&DepthMap>) -> Vec<Object> {
+    fn understand(
+        &mut self,
+        origin: &Origin,
+        frame: &Frame,
+        detections: &[Detection],
+        depth: Option<&DepthMap>,
+    ) -> Vec<Object> {
         let drive = Arc::clone(&self.parts.drive);
         let mount = drive.rig_at(origin.entry).cameras.get(&self.parts.sensors[origin.sensor].name);
         let moment = Moment {
@@ -289,7 +301,8 @@ impl Perceive {
         tracking.time(|| view.tracker.step(&mut self.ids, track_frame, &self.observations, &mut self.tracked));
         let size = (frame.size.0 as u32, frame.size.1 as u32);
         let rows = detections.iter().zip(&self.tracked).zip(&self.measured);
-        rows.filter_map(|((detection, tracked), measured)| self.object(detection, tracked, measured.as_ref(), size)).collect()
+        rows.filter_map(|((detection, tracked), measured)| self.object(detection, tracked, measured.as_ref(), size))
+            .collect()
     }
 
     /// The camera's intrinsics at the picture's own size; said once where there are none.
@@ -312,7 +325,13 @@ impl Perceive {
     }
 
     /// Fills `measured`, aligned with the detections; the age of the sweep used, seconds.
-    fn fuse(&mut self, origin: &Origin, moment: &Moment<'_>, detections: &[Detection], depth: Option<&DepthMap>) -> f64 {
+    fn fuse(
+        &mut self,
+        origin: &Origin,
+        moment: &Moment<'_>,
+        detections: &[Detection],
+        depth: Option<&DepthMap>,
+    ) -> f64 {
         self.measured.clear();
         let Some(camera) = &moment.camera else {
             self.measured.extend(detections.iter().map(|_| None));
@@ -345,12 +364,15 @@ impl Perceive {
     /// The newest sweep that is not too old, of whichever LiDAR.
     fn newest_sweep(&self, origin: &Origin) -> Option<CurrentSweep> {
         let age = |sweep: &CurrentSweep| origin.t.seconds_since(sweep.t);
-        let young = |sweep: &&CurrentSweep| age(sweep) <= self.parts.sweep_age_s_max && age(sweep) >= -self.parts.wait_s;
+        let young =
+            |sweep: &&CurrentSweep| age(sweep) <= self.parts.sweep_age_s_max && age(sweep) >= -self.parts.wait_s;
         let newest = self.sweeps.iter().flatten().filter(young).max_by_key(|s| s.t).cloned();
         let has_lidar = self.parts.sensors.iter().any(|s| s.kind == SensorKind::Lidar);
         if newest.is_none() && has_lidar {
             let name = &self.parts.sensors[origin.sensor].name;
-            self.parts.notes.say("no sweep", format!("{name} frame {}: no sweep at or before it is young enough", origin.seq));
+            self.parts
+                .notes
+                .say("no sweep", format!("{name} frame {}: no sweep at or before it is young enough", origin.seq));
         }
         newest
     }
@@ -382,7 +404,8 @@ impl Perceive {
 
     /// Fills `observations`, aligned with the detections.
     fn observe(&mut self, moment: &Moment<'_>, detections: &[Detection], sweep_age_s: f64) {
-        let centre = moment.mount.and_then(|m| m.optical_from_vehicle).map(|t| t.inverse().apply(&Point3::new(0.0, 0.0, 0.0)));
+        let centre =
+            moment.mount.and_then(|m| m.optical_from_vehicle).map(|t| t.inverse().apply(&Point3::new(0.0, 0.0, 0.0)));
         let focal = moment.camera.map_or(0.0, |c| c.fx);
         self.observations.clear();
         let rows = detections.iter().zip(&self.measured);
@@ -400,7 +423,13 @@ impl Perceive {
     }
 
     /// One line's object; `None` for what is below the listed score.
-    fn object(&self, detection: &Detection, tracked: &TrackOutput, measured: Option<&Measured>, size: (u32, u32)) -> Option<Object> {
+    fn object(
+        &self,
+        detection: &Detection,
+        tracked: &TrackOutput,
+        measured: Option<&Measured>,
+        size: (u32, u32),
+    ) -> Option<Object> {
         if detection.score < self.parts.report_score {
             return None;
         }
@@ -432,7 +461,13 @@ impl Perceive {
         self.parts.outputs.send(perceived)
     }
 
-    fn report(&self, origin: &Origin, trigger: Trigger, state: SensorState, objects: Option<Vec<Object>>) -> FrameReport {
+    fn report(
+        &self,
+        origin: &Origin,
+        trigger: Trigger,
+        state: SensorState,
+        objects: Option<Vec<Object>>,
+    ) -> FrameReport {
         let sensor = Some(self.parts.sensors[origin.sensor].name.clone());
         FrameReport { trigger, t: origin.t, sensor, seq: Some(origin.seq), state, objects }
     }

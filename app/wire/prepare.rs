@@ -15,6 +15,9 @@ use super::frame::{Content, Frame, Item, ModelInput, Origin};
 use super::notes::Notes;
 use super::truth::Truth;
 
+/// Why a frame is lost that a halt cut off.
+const STOPPED: &str = "stopped";
+
 /// What the workers need to know of one network.
 pub struct InputPlan {
     /// Makes its input.
@@ -46,26 +49,30 @@ impl Stage<Item, Item> for Prepare {
 
     fn step(&mut self, mut item: Item) -> Result<Item, Infallible> {
         if let Content::Frame(frame) = &mut item.content
-            && let Err(message) = self.frame(frame, &item.origin)
+            && let Err((reason, message)) = self.frame(frame, &item.origin)
         {
             self.notes.say("lost", message);
-            item.content = Content::Lost;
+            item.content = Content::Lost(reason);
         }
         Ok(item)
     }
 }
 
 impl Prepare {
-    fn frame(&mut self, frame: &mut Frame, origin: &Origin) -> Result<(), String> {
+    fn frame(&mut self, frame: &mut Frame, origin: &Origin) -> Result<(), (&'static str, String)> {
         let Self { image, inputs, .. } = self;
-        self.decoding.time(|| ocellus_sense::decode_image(&frame.picture, image)).map_err(|e| e.to_string())?;
+        self.decoding
+            .time(|| ocellus_sense::decode_image(&frame.picture, image))
+            .map_err(|e| (e.reason(), e.to_string()))?;
         frame.size = (image.width(), image.height());
         for (model, plan) in inputs.iter_mut().enumerate().filter(|(_, plan)| plan.looks_at[origin.sensor]) {
             // The pool holds as many tensors as there can be frames between here and the network, so it never waits
             // for one of them; it answers nothing only when the run is being halted.
-            let Some(mut tensor) = plan.tensors.take() else { return Err("the run is being halted".to_owned()) };
+            let Some(mut tensor) = plan.tensors.take() else {
+                return Err((STOPPED, "the run is being halted".to_owned()));
+            };
             let made = self.preprocessing.time(|| plan.preprocessor.run(image.view(), &mut tensor));
-            let geometry = made.map_err(|e| format!("{}: {e}", frame.picture.origin))?;
+            let geometry = made.map_err(|e| ("unusable", format!("{}: {e}", frame.picture.origin)))?;
             frame.inputs.push(ModelInput { model, tensor, geometry });
         }
         frame.parts = frame.inputs.len();

@@ -16,35 +16,50 @@ pub fn before(plan: &Plan, drive: &dyn Drive, chosen: &Chosen, models: &[Model])
     let info = drive.info();
     let library = models.first().map(|m| &m.library);
     let mut run = Map::new();
-    run.insert("versions".into(), json!({
-        "ocellus": env!("CARGO_PKG_VERSION"),
-        "onnxruntime": library.map(|l| l.version().to_string()),
-        "onnxruntime_library": library.map(|l| l.path().to_owned()),
-    }));
-    run.insert("machine".into(), json!({
-        "arch": std::env::consts::ARCH,
-        "os": std::env::consts::OS,
-        "cores": std::thread::available_parallelism().map_or(0, |n| n.get()),
-    }));
-    run.insert("launch".into(), json!({
-        "sha256": sha256_of_bytes(plan.written.as_bytes()),
-        "toml": plan.written,
-    }));
-    run.insert("drive".into(), json!({
-        "path": info.path,
-        "kind": info.kind.to_string(),
-        "index_sha256": sha256_of_bytes(index_text(drive, chosen).as_bytes()),
-        "time_source": info.time_source.to_string(),
-        "ego_motion": info.ego.as_ref().map(|e| e.source.clone()),
-        "sensors": chosen.sensors.iter().map(|s| s.name.clone()).collect::<Vec<_>>(),
-    }));
+    run.insert(
+        "versions".into(),
+        json!({
+            "ocellus": env!("CARGO_PKG_VERSION"),
+            "onnxruntime": library.map(|l| l.version().to_string()),
+            "onnxruntime_library": library.map(|l| l.path().to_owned()),
+        }),
+    );
+    run.insert(
+        "machine".into(),
+        json!({
+            "arch": std::env::consts::ARCH,
+            "os": std::env::consts::OS,
+            "cores": std::thread::available_parallelism().map_or(0, |n| n.get()),
+        }),
+    );
+    run.insert(
+        "launch".into(),
+        json!({
+            "sha256": sha256_of_bytes(plan.written.as_bytes()),
+            "toml": plan.written,
+        }),
+    );
+    run.insert(
+        "drive".into(),
+        json!({
+            "path": info.path,
+            "kind": info.kind.to_string(),
+            "index_sha256": sha256_of_bytes(index_text(drive, chosen).as_bytes()),
+            "time_source": info.time_source.to_string(),
+            "ego_motion": info.ego.as_ref().map(|e| e.source.clone()),
+            "sensors": chosen.sensors.iter().map(|s| s.name.clone()).collect::<Vec<_>>(),
+        }),
+    );
     run.insert("calibration".into(), calibration(info.rig_source.as_deref(), plan.calib.as_deref())?);
     run.insert("models".into(), models.iter().map(Model::to_json).collect::<Vec<_>>().into());
     run.insert("truth_as_detector".into(), plan.truth.into());
-    run.insert("threads".into(), json!({
-        "workers": plan.threads,
-        "intra": plan.models.iter().map(|m| m.intra_threads).collect::<Vec<_>>(),
-    }));
+    run.insert(
+        "threads".into(),
+        json!({
+            "workers": plan.threads,
+            "intra": plan.models.iter().map(|m| m.intra_threads).collect::<Vec<_>>(),
+        }),
+    );
     Ok(run)
 }
 

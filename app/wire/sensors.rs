@@ -43,7 +43,11 @@ pub fn choose(plan: &Plan, drive: &dyn Drive, ledger: &Ledger) -> Result<Chosen>
     }
     if sensors.is_empty() {
         let path = drive.info().path.display();
-        let why = if !plan.sees() { "no LiDAR data, and no network was given for its cameras: add --model" } else { "no data" };
+        let why = if !plan.sees() {
+            "no LiDAR data, and no network was given for its cameras: add --model"
+        } else {
+            "no data"
+        };
         return Err(exit::usage(anyhow!("{path}: {why}")));
     }
     let order = order_entries(drive, &run_sensor, plan.fusion_wait_s);

@@ -112,7 +112,7 @@ impl Source {
             Ok(Payload::Cloud(cloud)) => Content::Sweep(Arc::new(cloud)),
             Err(error) => {
                 self.notes.say("lost", format!("{}: {error}", self.sensors[sensor].name));
-                Content::Lost
+                Content::Lost(error.reason())
             }
         }
     }

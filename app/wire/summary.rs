@@ -147,14 +147,20 @@ impl Summary {
             lines.push(format!("  nearest   {class} at {distance:.2} m by {source}"));
         }
         for (name, f) in &e.latency.end_to_end {
-            lines.push(format!("  age       {name}: p50 {:.1}, p95 {:.1}, p99 {:.1}, max {:.1} ms", f.p50, f.p95, f.p99, f.max));
+            lines.push(format!(
+                "  age       {name}: p50 {:.1}, p95 {:.1}, p99 {:.1}, max {:.1} ms",
+                f.p50, f.p95, f.p99, f.max
+            ));
         }
         lines.push(format!("  time      {}", self.shares()));
         lines.extend(e.ledger.sensors.iter().map(|(name, book)| {
             let lost: u64 = book.lost.values().sum();
             let dropped: u64 = book.dropped.values().sum();
             let verdict = if book.balanced { "balanced" } else { "NOT BALANCED" };
-            format!("  ledger    {name}: {} received, {} processed, {dropped} dropped, {lost} lost: {verdict}", book.received, book.processed)
+            format!(
+                "  ledger    {name}: {} received, {} processed, {dropped} dropped, {lost} lost: {verdict}",
+                book.received, book.processed
+            )
         }));
         let names = ["objects.jsonl", "ledger.json", "latency.json", "run.json", "drive.rrd"];
         let there: Vec<&str> = names.into_iter().filter(|n| e.out.join(n).is_file()).collect();
@@ -166,7 +172,8 @@ impl Summary {
     fn shares(&self) -> String {
         let stages = &self.ended.latency.stages;
         let total: f64 = stages.values().map(|f| f.mean * f.count as f64).sum();
-        let mut rows: Vec<(f64, &String)> = stages.iter().map(|(n, f)| (f.mean * f.count as f64 / total.max(1e-9), n)).collect();
+        let mut rows: Vec<(f64, &String)> =
+            stages.iter().map(|(n, f)| (f.mean * f.count as f64 / total.max(1e-9), n)).collect();
         rows.sort_by(|a, b| b.0.total_cmp(&a.0));
         rows.iter().map(|(share, name)| format!("{name} {:.0} %", share * 100.0)).collect::<Vec<_>>().join(", ")
     }

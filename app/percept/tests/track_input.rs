@@ -334,7 +334,6 @@ fn a_warm_tracker_allocates_nothing() {
 }
 
 #[test]
-#[ignore = "prints times, asserts nothing of them"]
 fn time_of_a_step_with_200_objects() {
     for (name, boxes, points) in [("boxes", true, false), ("points", false, true), ("boxes and points", true, true)] {
         let (mut bench, mut random) = (Bench::new(), Random::new(2));

@@ -28,6 +28,10 @@ pub enum DriveKind {
     ImageFolder,
     /// A video file, decoded by the ffmpeg program.
     Video,
+    /// An MCAP recording (ROS 2 or Foxglove messages).
+    Mcap,
+    /// A scenario of the simulated world (a TOML file), rendered as it is read.
+    Simulated,
 }
 
 impl fmt::Display for DriveKind {
@@ -39,6 +43,8 @@ impl fmt::Display for DriveKind {
             Self::NuScenesSamples => "nuScenes samples",
             Self::ImageFolder => "folder of pictures",
             Self::Video => "video file",
+            Self::Mcap => "MCAP recording",
+            Self::Simulated => "simulated drive",
         })
     }
 }
@@ -73,6 +79,8 @@ pub enum TimeSource {
         /// The step in nanoseconds.
         step_ns: i64,
     },
+    /// Seconds of the scenario, counted from [`crate::simulated::START`].
+    Simulated,
 }
 
 impl fmt::Display for TimeSource {
@@ -83,6 +91,7 @@ impl fmt::Display for TimeSource {
             Self::Indexed { step_ns } => {
                 write!(f, "no stamps recorded: index x {} ms from 1970-01-01", step_ns / 1_000_000)
             }
+            Self::Simulated => f.write_str("simulated times, counted from 2026-01-01"),
         }
     }
 }
@@ -160,6 +169,20 @@ pub struct DriveInfo {
     pub ego: Option<EgoInfo>,
     /// What was assumed, ignored or found odd: to be said aloud.
     pub notes: Vec<String>,
+    /// What the recording held and cannot be used, because it is cut off or broken; empty where all of it is whole. The
+    /// rest is good, and a run on it ends with the exit code of a drive in parts.
+    pub lost: Vec<String>,
+}
+
+/// A reading of an inertial sensor, in the vehicle's axes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ImuSample {
+    /// Sensor time.
+    pub t: Timestamp,
+    /// Turn rates about x (ahead), y (left), z (up), radians per second.
+    pub angular_velocity_rps: [f64; 3],
+    /// Acceleration with gravity, metres per second squared.
+    pub acceleration_mps2: [f64; 3],
 }
 
 /// One frame of one sensor.
@@ -173,7 +196,7 @@ pub struct Entry {
     pub seq: u64,
 }
 
-/// A recorded drive.
+/// A recorded or simulated drive.
 ///
 /// Reading in order is the fast way; any order is correct.
 pub trait Drive: Send + Sync {
@@ -194,6 +217,11 @@ pub trait Drive: Send + Sync {
     /// The vehicle's pose at `t`; `None` where ego motion is unknown at that time.
     fn odom_from_vehicle(&self, _t: Timestamp) -> Option<Transform<Odom, Vehicle>> {
         None
+    }
+
+    /// Readings of the inertial sensor by time; empty where the drive has none.
+    fn imu(&self) -> &[ImuSample] {
+        &[]
     }
 
     /// The labels that come with entry `index`; `None` where it has none, which is not the same as an empty list.

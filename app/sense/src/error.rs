@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use ocellus_world::ScenarioError;
 use thiserror::Error;
 
 use crate::calib::CalibError;
@@ -68,6 +69,24 @@ pub enum SenseError {
         /// What should be there.
         expected: String,
         /// What is there.
+        got: String,
+    },
+    /// A scenario of the simulated world that cannot be used.
+    #[error("{}: {source}", file.display())]
+    Scenario {
+        /// The scenario's file.
+        file: PathBuf,
+        /// What is wrong with it.
+        source: ScenarioError,
+    },
+    /// A simulated drive cannot be made as asked.
+    #[error("the simulated drive's {option}: expected {expected}, got {got}")]
+    SimulatedOption {
+        /// Which of [`crate::SimulatedOptions`].
+        option: &'static str,
+        /// What would do.
+        expected: String,
+        /// What was asked.
         got: String,
     },
     /// Calibration missing, unreadable or singular.

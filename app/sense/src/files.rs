@@ -32,7 +32,7 @@ pub(crate) enum FileFormat {
 impl FileFormat {
     fn name(self) -> &'static str {
         match self {
-            Self::Picture => "unknown",
+            Self::Picture => "jpeg or png",
             Self::Points(PointLayout::Kitti) => "float32 x y z reflectance",
             Self::Points(PointLayout::NuScenes) => "float32 x y z intensity ring",
             Self::FeatherSweep => "feather",
@@ -129,6 +129,7 @@ impl FileDrive {
             labels: (!parts.labels.is_empty()).then(|| LabelSummary::count(parts.labels.iter().map(Vec::as_slice))),
             ego: ego_info,
             notes: parts.notes,
+            lost: Vec::new(),
         };
         let files = order.into_iter().map(|(_, format, f)| (f.path, format, f.rig, f.labels)).collect();
         Self { info, entries, files, rigs: parts.rigs, labels: parts.labels, ego: parts.ego.map(|(track, _)| track) }
@@ -218,6 +219,7 @@ fn describe(sensor: &mut SensorFiles) -> SensorInfo {
     let (rate_hz, gaps) = rate_and_gaps(&stamps);
     let picture = sensor.kind == SensorKind::Camera;
     let resolution_px = picture.then(|| sensor.frames.iter().find_map(|f| picture_size(&f.path))).flatten();
+    // The extension tells it to people; reading looks at the bytes.
     let encoding = if picture { picture_encoding(&sensor.frames) } else { sensor.format.name().to_owned() };
     SensorInfo {
         name: sensor.name.clone(),
@@ -237,7 +239,7 @@ fn picture_encoding(frames: &[FrameFile]) -> String {
     match extension.as_deref() {
         Some("jpg" | "jpeg") => "jpeg".into(),
         Some(other) => other.into(),
-        None => FileFormat::Picture.name().into(),
+        None => "no data".into(),
     }
 }
 

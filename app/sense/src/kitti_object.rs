@@ -48,13 +48,13 @@ pub(crate) fn open(path: &Path, options: &OpenOptions) -> Result<FileDrive, Sens
     }
     note_frames_without_sweep(&sensors, &mut notes);
     let calibration = calibrations(&base, &numbers, &sensors, options, &mut notes)?;
-    let (label_of, labels) = read_labels(&base, &numbers, &calibration)?;
+    let labels = read_labels(&base, &numbers, &calibration)?;
     for frame in sensors.iter_mut().flat_map(|s| &mut s.frames) {
         // The number's place among all frames is its time, its calibration and its labels.
         let place = numbers.binary_search(&frame.seq).unwrap_or_default();
         frame.t = stamp_by_index(place);
         frame.rig = if calibration.rigs.len() > 1 { place } else { 0 };
-        frame.labels = label_of.get(place).copied().flatten();
+        frame.labels = labels.of_number.get(place).copied().flatten();
     }
     Ok(FileDrive::new(Parts {
         kind: DriveKind::KittiObject,
@@ -63,7 +63,7 @@ pub(crate) fn open(path: &Path, options: &OpenOptions) -> Result<FileDrive, Sens
         time_source: INDEXED,
         rigs: calibration.rigs,
         rig_source: calibration.source,
-        labels,
+        labels: labels.all,
         ego: None,
         notes,
     }))
@@ -160,25 +160,27 @@ fn calibrations(
     Ok(all)
 }
 
-/// For each frame number the index of its labels (`None` where it has no label file), and the labels.
-fn read_labels(
-    base: &Path,
-    numbers: &[u64],
-    calibration: &Calibrations,
-) -> Result<(Vec<Option<usize>>, Vec<Vec<Label>>), SenseError> {
+/// Labels of the frames that have a label file.
+struct Labels {
+    /// For each frame number the index of its labels.
+    of_number: Vec<Option<usize>>,
+    all: Vec<Vec<Label>>,
+}
+
+fn read_labels(base: &Path, numbers: &[u64], calibration: &Calibrations) -> Result<Labels, SenseError> {
     let folder = base.join("label_2");
-    let (mut label_of, mut all) = (Vec::with_capacity(numbers.len()), Vec::new());
+    let mut read = Labels { of_number: Vec::with_capacity(numbers.len()), all: Vec::new() };
     for (i, number) in numbers.iter().enumerate() {
         let file = folder.join(format!("{number:06}.txt"));
         if !file.is_file() {
-            label_of.push(None);
+            read.of_number.push(None);
             continue;
         }
         let text = std::fs::read_to_string(&file).map_err(SenseError::io(&file, "reading the labels"))?;
         let frame = calibration.frames.get(i).and_then(Option::as_ref);
         let to_camera = frame.map(|f| &f.rectified_from_vehicle);
-        label_of.push(Some(all.len()));
-        all.push(labels::parse_kitti(&file, &text)?.iter().map(|l| l.to_label(to_camera)).collect());
+        read.of_number.push(Some(read.all.len()));
+        read.all.push(labels::parse_kitti(&file, &text)?.iter().map(|l| l.to_label(to_camera)).collect());
     }
-    Ok((label_of, all))
+    Ok(read)
 }

@@ -1,4 +1,5 @@
-//! Where frames come from: recorded drives (KITTI, Argoverse 2, nuScenes samples, picture folders, video) and calibration.
+//! Where frames come from: recorded drives (KITTI, Argoverse 2, nuScenes samples, picture folders, video, MCAP), the
+//! simulated world, and calibration.
 //!
 //! [`open`] tells what a path is by looking at it and gives a [`Drive`]: an index of all frames in sensor-time order, read
 //! one by one into a [`Payload`]; [`decode_image`] makes pixels of a picture. Index first, then read, then decode, so that
@@ -19,16 +20,22 @@ mod folder;
 mod kitti_object;
 mod kitti_raw;
 pub mod labels;
+pub mod mcap;
 mod oxts;
 mod payload;
 mod points;
 mod probe;
+pub mod simulated;
 mod stamps;
+pub mod truth;
 mod video;
 
 pub use decode::{MAX_PIXELS, MAX_SIDE_PX, decode_image, encoding_from_bytes, size_from_header};
-pub use drive::{Drive, DriveInfo, DriveKind, EgoInfo, Entry, GAP_FACTOR, Gap, SensorInfo, SensorKind, TimeSource};
+pub use drive::{
+    Drive, DriveInfo, DriveKind, EgoInfo, Entry, GAP_FACTOR, Gap, ImuSample, SensorInfo, SensorKind, TimeSource,
+};
 pub use error::{ReadError, SenseError};
 pub use payload::{EncodedImage, ImageEncoding, Payload};
 pub use probe::{OpenOptions, open, probe};
+pub use simulated::{SimulatedCamera, SimulatedOptions};
 pub use stamps::StampPolicy;

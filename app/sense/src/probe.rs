@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 use crate::drive::{Drive, DriveKind};
 use crate::error::SenseError;
 use crate::files::{list_files, natural_cmp};
+use crate::simulated::{self, SimulatedOptions, TomlKind};
 use crate::stamps::StampPolicy;
-use crate::{argoverse, folder, kitti_object, kitti_raw, video};
+use crate::{argoverse, folder, kitti_object, kitti_raw, mcap, video};
 
 /// The kinds of drive, for messages.
 pub(crate) const KINDS_KNOWN: &str = "a KITTI raw drive folder (image_0N/data, velodyne_points/data), KITTI object frames \
-     (image_2 with calib), an Argoverse 2 log (sensors/lidar, calibration), a folder of jpg or png pictures, or a video file";
+     (image_2 with calib), an Argoverse 2 log (sensors/lidar, calibration), a folder of jpg or png pictures, an MCAP recording, a video file, \
+     or a scenario of the simulated world (.toml)";
 
 /// How to open a drive.
 #[derive(Debug, Clone, Default)]
@@ -23,6 +25,8 @@ pub struct OpenOptions {
     pub uncalibrated: bool,
     /// The ffmpeg program for video files, with `ffprobe` beside it; `None` looks on PATH.
     pub ffmpeg: Option<PathBuf>,
+    /// How a scenario becomes a drive; nothing else looks at it.
+    pub simulated: SimulatedOptions,
 }
 
 /// What kind of drive `path` is.
@@ -30,7 +34,7 @@ pub fn probe(path: &Path) -> Result<DriveKind, SenseError> {
     if !path.exists() {
         return Err(SenseError::NotFound { path: path.into() });
     }
-    let kind = if path.is_dir() { probe_folder(path)? } else { probe_file(path) };
+    let kind = if path.is_dir() { probe_folder(path)? } else { probe_file(path)? };
     kind.ok_or_else(|| SenseError::NotADrive {
         path: path.into(),
         looked_for: KINDS_KNOWN.into(),
@@ -51,14 +55,25 @@ fn probe_folder(path: &Path) -> Result<Option<DriveKind>, SenseError> {
         Some(DriveKind::NuScenesSamples)
     } else if !list_files(path, &folder::PICTURES)?.is_empty() {
         Some(DriveKind::ImageFolder)
+    } else if list_files(path, &["mcap"])?.len() == 1 {
+        Some(DriveKind::Mcap)
     } else {
         None
     })
 }
 
-fn probe_file(path: &Path) -> Option<DriveKind> {
-    let extension = path.extension()?.to_str()?.to_lowercase();
-    video::EXTENSIONS.contains(&extension.as_str()).then_some(DriveKind::Video)
+fn probe_file(path: &Path) -> Result<Option<DriveKind>, SenseError> {
+    let extension = extension(path);
+    Ok(match extension.as_str() {
+        "mcap" => Some(DriveKind::Mcap),
+        "toml" => (simulated::toml_kind(path)? == TomlKind::Scenario).then_some(DriveKind::Simulated),
+        other => video::EXTENSIONS.contains(&other).then_some(DriveKind::Video),
+    })
+}
+
+/// In lower case; empty where there is none.
+fn extension(path: &Path) -> String {
+    path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_lowercase()
 }
 
 /// What is at a path that is no drive, for the message.
@@ -84,10 +99,13 @@ fn found(path: &Path) -> String {
 /// What to do instead, where it can be guessed.
 fn hint(path: &Path) -> String {
     if path.is_file() {
-        return match path.extension().and_then(|e| e.to_str()).map(str::to_lowercase).as_deref() {
-            Some("jpg" | "jpeg" | "png") => "; a single picture: give its folder".into(),
-            Some("mcap") => "; MCAP recordings are not read by this version".into(),
-            Some("bag" | "db3") => "; ROS bags are not read: convert to one of these".into(),
+        return match extension(path).as_str() {
+            "jpg" | "jpeg" | "png" => "; a single picture: give its folder".into(),
+            "bag" | "db3" => "; ROS bags are not read: convert to MCAP".into(),
+            "toml" if matches!(simulated::toml_kind(path), Ok(TomlKind::Launch)) => {
+                "; a launch file, which names a drive: ocellus run runs it".into()
+            }
+            "toml" => "; a scenario has sections such as [road], [ego] and [[actor]]".into(),
             _ => String::new(),
         };
     }
@@ -118,5 +136,7 @@ pub fn open(path: &Path, options: &OpenOptions) -> Result<Box<dyn Drive>, SenseE
         DriveKind::NuScenesSamples => Box::new(folder::open_samples(path, options)?),
         DriveKind::ImageFolder => Box::new(folder::open_pictures(path, options)?),
         DriveKind::Video => Box::new(video::open(path, options)?),
+        DriveKind::Mcap => Box::new(mcap::open(path, options)?),
+        DriveKind::Simulated => Box::new(simulated::open(path, options)?),
     })
 }

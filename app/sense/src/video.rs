@@ -161,6 +161,7 @@ fn describe(
         labels: None,
         ego: None,
         notes,
+        lost: Vec::new(),
     }
 }
 

@@ -30,6 +30,7 @@ use ocellus_percept::space::{Camera, Distortion, Rig};
 pub use error::CalibError;
 pub(crate) use matching::{SensorSlot, read_for};
 use place::Place;
+pub(crate) use suspect::suspicions;
 
 /// A calibration as read.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -59,4 +60,17 @@ pub(crate) fn camera_of_row(
 ) -> Result<Camera, CalibError> {
     let place = Place::key(path, 0, format!("row {row} ({name})"));
     intrinsics::camera_from_matrix(&place, k, size, Distortion::None)
+}
+
+/// A camera as a message has it: camera matrix, picture size, distortion model's name and coefficients.
+pub(crate) fn camera_of_message(
+    path: &Path,
+    topic: &str,
+    k: &[f64; 9],
+    size: (u32, u32),
+    (model, d): (&str, &[f64]),
+) -> Result<Camera, CalibError> {
+    let place = Place::key(path, 0, topic.to_owned());
+    let distortion = intrinsics::distortion_from(&place, model, d)?;
+    intrinsics::camera_from_matrix(&place, k, size, distortion)
 }

@@ -1,9 +1,11 @@
 //! A small drive shown in a file that is read back, and in viewers that are absent or do not read.
 
 use std::collections::BTreeMap;
+use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use nalgebra::{Matrix3, Vector3};
 use ocellus_percept::cloud::Cloud;
@@ -232,18 +234,85 @@ fn serve(port: u16) -> RecordingStream {
     let options = rerun::ServerOptions::default();
     let server = rerun::RecordingStreamBuilder::new("server").serve_grpc_opts("127.0.0.1", port, options).unwrap();
     let listens = (0..200).any(|_| {
-        std::thread::sleep(std::time::Duration::from_millis(50));
+        std::thread::sleep(Duration::from_millis(50));
         TcpStream::connect(("127.0.0.1", port)).is_ok()
     });
     assert!(listens, "the server never listened");
     server
 }
 
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+#[test]
+fn a_viewer_that_listens_takes_everything() {
+    let port = free_port();
+    let server = serve(port);
+    let mode = ViewerMode::Connect(format!("rerun+http://127.0.0.1:{port}/proxy"));
+    let mut viewer = Viewer::open(&mode, scene(), "test").unwrap();
+    let messages = drive(20);
+    for message in &messages {
+        assert_eq!(viewer.step(message).unwrap(), Outcome::Shown);
+    }
+    let (stats, finished) = viewer.finish();
+    finished.unwrap();
+    assert_eq!(stats, ViewerStats { shown: messages.len() as u64, ..ViewerStats::default() });
+    drop(server);
+}
+
+/// Stands between viewer sink and server; dropping it cuts the line, as a killed viewer does.
+struct Relay {
+    listener: TcpListener,
+    server_port: u16,
+    lines: Vec<(TcpStream, TcpStream)>,
+}
+
+impl Relay {
+    fn new(port: u16, server_port: u16) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        Self { listener, server_port, lines: Vec::new() }
+    }
+
+    /// Takes in who calls, and passes on what has come.
+    fn pump(&mut self) {
+        while let Ok((client, _)) = self.listener.accept() {
+            let server = TcpStream::connect(("127.0.0.1", self.server_port)).unwrap();
+            client.set_nonblocking(true).unwrap();
+            server.set_nonblocking(true).unwrap();
+            self.lines.push((client, server));
+        }
+        self.lines.retain_mut(|(client, server)| pass_on(client, server) && pass_on(server, client));
+    }
+}
+
+/// Copies what has come; false once the line is closed.
+fn pass_on(from: &mut TcpStream, to: &mut TcpStream) -> bool {
+    let mut buffer = [0; 65536];
+    loop {
+        let count = match from.read(&mut buffer) {
+            Ok(0) => return false,
+            Ok(count) => count,
+            Err(error) => return error.kind() == ErrorKind::WouldBlock,
+        };
+        let mut rest = &buffer[..count];
+        while !rest.is_empty() {
+            match to.write(rest) {
+                Ok(written) => rest = &rest[written..],
+                Err(error) if error.kind() == ErrorKind::WouldBlock => std::thread::sleep(Duration::from_millis(1)),
+                Err(_) => return false,
+            }
+        }
+    }
+}
+
 /// Steps until `wanted` comes out; the number of tries is bounded, the time is not asserted.
-fn step_until(viewer: &mut Viewer, wanted: Outcome) {
+fn step_until(viewer: &mut Viewer, relay: &mut Option<Relay>, wanted: Outcome) {
     let messages = drive(1);
     let found = (0..600).any(|_| {
-        std::thread::sleep(std::time::Duration::from_millis(50));
+        std::thread::sleep(Duration::from_millis(20));
+        relay.iter_mut().for_each(Relay::pump);
         messages.iter().any(|message| viewer.step(message).unwrap() == wanted)
     });
     assert!(found, "{wanted:?} never came: {:?}", viewer.stats());
@@ -251,18 +320,21 @@ fn step_until(viewer: &mut Viewer, wanted: Outcome) {
 
 #[test]
 fn a_viewer_that_went_away_is_found_again() {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let first = serve(port);
+    let (port, server_port) = (free_port(), free_port());
+    let server = serve(server_port);
+    let mut relay = Some(Relay::new(port, server_port));
     let mode = ViewerMode::Connect(format!("rerun+http://127.0.0.1:{port}/proxy"));
     let mut viewer = Viewer::open(&mode, scene(), "test").unwrap();
-    step_until(&mut viewer, Outcome::Shown);
-    drop(first);
-    step_until(&mut viewer, Outcome::Shed(Shed::Lost));
-    let second = serve(port);
-    step_until(&mut viewer, Outcome::Shown);
-    let (stats, finished) = viewer.finish();
-    finished.unwrap();
-    assert_eq!(stats.reconnected, 1);
-    assert!(stats.shed_lost > 0);
-    drop(second);
+    // Several rounds, so that the connection stands before it is cut.
+    for _ in 0..20 {
+        step_until(&mut viewer, &mut relay, Outcome::Shown);
+    }
+    drop(relay.take());
+    step_until(&mut viewer, &mut relay, Outcome::Shed(Shed::Lost));
+    relay = Some(Relay::new(port, server_port));
+    step_until(&mut viewer, &mut relay, Outcome::Shown);
+    assert_eq!(viewer.stats().reconnected, 1);
+    assert!(viewer.stats().shed_lost > 0);
+    drop(viewer);
+    drop(server);
 }

@@ -110,6 +110,14 @@ fn see_matrix(a: Option<usize>, b: Option<usize>, size: Option<(usize, usize)>, 
     {
         return Some(Seen { head: HeadFamily::Yolov8, classes: Some(channels - 4), doubtful: b.is_none() });
     }
+    // Other strides than the common ones, but as many values a box as the file names classes.
+    let named = facts.classes.as_ref().map(|names| names.len() + 4);
+    if let (Some(channels), Some(boxes)) = (a, b)
+        && named == Some(channels)
+        && boxes > channels
+    {
+        return Seen::sure(HeadFamily::Yolov8, Some(channels - 4));
+    }
     match (a, b) {
         (_, Some(6)) => Some(Seen { head: HeadFamily::EndToEnd, classes: None, doubtful: a.is_none() }),
         // Dynamic rows: YOLOv5's exporter writes its class names into the file, YOLOX's writes nothing.

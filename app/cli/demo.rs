@@ -1,0 +1,69 @@
+//! `ocellus demo`: a drive with obstacles, distances and latency, without a camera, a download or a licence.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, anyhow};
+use clap::Args;
+
+use crate::exit::{self, Outcome};
+use crate::launch::file::ModelTable;
+use crate::launch::{LaunchFile, Plan, TRUTH};
+use crate::wire;
+
+/// The drive that ships with the project.
+const DRIVE: &str = "tests/data/street.mcap";
+
+/// See a simulated drive with obstacles, distances and latency.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example: ocellus demo\n         ocellus demo --no-viewer --out out/demo && rerun out/demo/drive.rrd"
+)]
+pub struct Demo {
+    /// The folder the results go to.
+    #[arg(long, default_value = "out/demo")]
+    out: PathBuf,
+    /// Do not start the viewer; write drive.rrd.
+    #[arg(long)]
+    no_viewer: bool,
+    /// Print the summary as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Demo {
+    pub(super) fn run(self) -> Result<Outcome> {
+        let drive = drive().ok_or_else(|| {
+            exit::usage(anyhow!("{DRIVE}: not found here nor above the program; run the demo in the project's folder"))
+        })?;
+        let viewer = !self.no_viewer && has_viewer();
+        let mut file = LaunchFile::default();
+        file.source.drive = Some(drive);
+        file.model = vec![ModelTable { path: Some(TRUTH.into()), ..ModelTable::default() }];
+        file.output.dir = Some(self.out.clone());
+        file.output.save = Some(!viewer);
+        file.viewer.spawn = Some(viewer);
+        eprintln!(
+            "demo: a street of the simulated world; its own truth stands in for the detector, distances come from its LiDAR"
+        );
+        let summary = wire::run(&Plan::from_file(&file)?)?;
+        summary.print(self.json)?;
+        if !viewer && !self.json {
+            println!("  to see it  pip install rerun-sdk==0.36.3 && rerun {}", self.out.join("drive.rrd").display());
+        }
+        Ok(summary.outcome())
+    }
+}
+
+fn drive() -> Option<PathBuf> {
+    let program = std::env::current_exe().ok();
+    let above = program.iter().flat_map(|p| p.ancestors().skip(1)).map(|folder| folder.join(DRIVE));
+    let source = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(DRIVE);
+    std::iter::once(PathBuf::from(DRIVE)).chain(above).chain([source]).find(|path| path.is_file())
+}
+
+/// Whether the viewer's program is there and there is a screen to show it on.
+fn has_viewer() -> bool {
+    let on_path = |folder: PathBuf| folder.join("rerun").is_file();
+    let screen = ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(|name| std::env::var_os(name).is_some());
+    screen && std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(on_path))
+}

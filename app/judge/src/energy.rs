@@ -1,0 +1,203 @@
+//! Energy: joules from samples and counters, stages that must add up, and when a distillation has paid for itself.
+//!
+//! A sensor that is missing yields `None` with its reason, never 0; an estimate says that it is one. Reading sensors and
+//! clocks is the caller's.
+
+use serde::{Deserialize, Serialize};
+
+/// Where a figure comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EnergySource {
+    /// Intel or AMD package counters.
+    Rapl,
+    /// The power monitor of a Jetson's rails.
+    JetsonIna3221,
+    /// CPU seconds times a declared power: an estimate, not a measurement.
+    CpuSecondsEstimate,
+}
+
+/// Energy of a run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct EnergyReport {
+    /// Where it comes from; `None` where nothing could be read.
+    pub source: Option<EnergySource>,
+    /// Joules; `None` where nothing could be read.
+    pub joules: Option<f64>,
+    /// Joules less what an idle machine takes in that time, where the idle power is known.
+    pub joules_net: Option<f64>,
+    /// Joules a frame (net where known).
+    pub joules_per_frame: Option<f64>,
+    /// Frames.
+    pub frames: u64,
+    /// Samples a second, for sampled sources (10 or more are wanted).
+    pub sample_rate_hz: Option<f64>,
+    /// What to know when reading the figures.
+    pub notes: Vec<String>,
+}
+
+/// Sampling slower than this misses bursts.
+const SAMPLE_RATE_MIN_HZ: f64 = 10.0;
+
+/// Energy of samples (seconds, watts) by the trapezoid rule; `None` unless two samples ascend in time and are finite.
+pub fn joules_from_samples(samples: &[(f64, f64)]) -> Option<f64> {
+    let sound = samples.iter().all(|(t, w)| t.is_finite() && w.is_finite() && *w >= 0.0);
+    let ascending = samples.windows(2).all(|w| w[1].0 > w[0].0);
+    (samples.len() >= 2 && sound && ascending)
+        .then(|| samples.windows(2).map(|w| (w[1].0 - w[0].0) * (w[0].1 + w[1].1) / 2.0).sum())
+}
+
+/// Energy between two readings of a counter in microjoules that wraps beyond `max` (`max_energy_range_uj`).
+pub fn joules_from_counter(before_uj: u64, after_uj: u64, max_uj: u64) -> f64 {
+    let difference =
+        if after_uj >= before_uj { after_uj - before_uj } else { max_uj.saturating_sub(before_uj) + after_uj };
+    difference as f64 / 1e6
+}
+
+impl EnergyReport {
+    /// From power samples (seconds, watts).
+    pub fn from_samples(source: EnergySource, samples: &[(f64, f64)], idle_w: Option<f64>, frames: u64) -> Self {
+        let span = samples.first().zip(samples.last()).map(|(a, b)| b.0 - a.0).filter(|s| *s > 0.0);
+        let mut report = Self::measured(source, joules_from_samples(samples), span.zip(idle_w), frames);
+        report.sample_rate_hz = span.map(|s| (samples.len() - 1) as f64 / s);
+        if let Some(rate) = report.sample_rate_hz.filter(|r| *r < SAMPLE_RATE_MIN_HZ) {
+            report.notes.push(format!(
+                "sampled at {rate:.1} Hz: bursts between samples are missed, {SAMPLE_RATE_MIN_HZ} Hz or more are wanted"
+            ));
+        }
+        report
+    }
+
+    /// From a counter's difference in joules over `seconds`.
+    pub fn from_counter(source: EnergySource, joules: f64, seconds: f64, idle_w: Option<f64>, frames: u64) -> Self {
+        Self::measured(source, Some(joules).filter(|j| j.is_finite() && *j > 0.0), Some(seconds).zip(idle_w), frames)
+    }
+
+    /// From CPU seconds and a declared power of one busy core: openly an estimate.
+    pub fn estimate(cpu_seconds: f64, watts_per_core: f64, frames: u64) -> Self {
+        let joules = Some(cpu_seconds * watts_per_core).filter(|j| j.is_finite() && *j > 0.0);
+        let mut report = Self::measured(EnergySource::CpuSecondsEstimate, joules, None, frames);
+        report.notes.push(format!(
+            "ESTIMATE, not measured: {cpu_seconds:.2} CPU seconds x {watts_per_core} W a core as declared; GPU and memory are left out"
+        ));
+        report
+    }
+
+    /// Where there is neither sensor nor estimate.
+    pub fn missing(reason: &str, frames: u64) -> Self {
+        let notes = vec![reason.to_owned()];
+        Self {
+            source: None,
+            joules: None,
+            joules_net: None,
+            joules_per_frame: None,
+            frames,
+            sample_rate_hz: None,
+            notes,
+        }
+    }
+
+    fn measured(source: EnergySource, joules: Option<f64>, idle: Option<(f64, f64)>, frames: u64) -> Self {
+        let mut notes = Vec::new();
+        if joules.is_none() {
+            notes.push("the sensor gave no usable reading".to_owned());
+        }
+        let joules_net = joules.zip(idle).map(|(j, (seconds, watts))| j - seconds * watts);
+        let best = joules_net.or(joules);
+        if joules_net.is_some_and(|net| net <= 0.0) {
+            notes
+                .push("the run took no more than an idle machine: net energy is below what can be resolved".to_owned());
+        }
+        let joules_per_frame = best.filter(|j| frames > 0 && *j > 0.0).map(|j| j / frames as f64);
+        Self { source: Some(source), joules, joules_net, joules_per_frame, frames, sample_rate_hz: None, notes }
+    }
+}
+
+/// Stages of an experiment (preparation, teacher, student, evaluation) against the measured whole.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct StageSum {
+    /// Joules of the stages together.
+    pub sum_j: f64,
+    /// Joules measured over all.
+    pub total_j: f64,
+    /// (sum - total) / total; `None` where the total is not positive.
+    pub deviation: Option<f64>,
+    /// Within 2 %.
+    pub adds_up: bool,
+}
+
+/// Stages may miss the whole by this much.
+const STAGE_TOLERANCE: f64 = 0.02;
+
+/// Checks that stages add up.
+pub fn stage_sum(stages_j: &[f64], total_j: f64) -> StageSum {
+    let sum_j: f64 = stages_j.iter().sum();
+    let deviation = (total_j > 0.0 && sum_j.is_finite()).then(|| (sum_j - total_j) / total_j);
+    StageSum { sum_j, total_j, deviation, adds_up: deviation.is_some_and(|d| d.abs() <= STAGE_TOLERANCE) }
+}
+
+/// When a distillation has paid for itself; `None` where it never does.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct BreakEven {
+    /// Students over which the teacher's energy is spread: E_teacher / (E_direct - E_student).
+    pub students: Option<f64>,
+    /// Frames after which the energy spent in addition has been saved: E_extra / (j_reference - j_student).
+    pub frames: Option<f64>,
+}
+
+/// Energies in joules: of the teacher, of training a model directly, of training the student with the teacher's outputs
+/// at hand; joules a frame of the model in use today and of the student.
+pub fn break_even(
+    teacher_j: f64,
+    direct_j: f64,
+    student_j: f64,
+    frame_reference_j: f64,
+    frame_student_j: f64,
+) -> BreakEven {
+    let ratio =
+        |cost: f64, gain: f64| (cost >= 0.0 && gain > 0.0 && cost.is_finite() && gain.is_finite()).then(|| cost / gain);
+    BreakEven {
+        students: ratio(teacher_j, direct_j - student_j),
+        frames: ratio(teacher_j + student_j, frame_reference_j - frame_student_j),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn energy_follows_the_samples_and_the_counter() {
+        let samples: Vec<(f64, f64)> = (0..=20).map(|i| (f64::from(i) / 10.0, 5.0 + f64::from(i))).collect();
+        assert!((joules_from_samples(&samples).unwrap() - 30.0).abs() < 1e-9);
+        let report = EnergyReport::from_samples(EnergySource::JetsonIna3221, &samples, Some(5.0), 10);
+        assert!(
+            (report.joules_net.unwrap() - 20.0).abs() < 1e-9 && (report.joules_per_frame.unwrap() - 2.0).abs() < 1e-9
+        );
+        assert_eq!(joules_from_counter(900, 100, 1000), 0.0002);
+        assert_eq!(joules_from_counter(1_000_000, 3_000_000, 9_000_000), 2.0);
+        assert_eq!(joules_from_samples(&[(0.0, 5.0)]), None);
+        assert_eq!(joules_from_samples(&[(1.0, 5.0), (0.0, 5.0)]), None);
+    }
+
+    #[test]
+    fn what_is_missing_is_never_zero() {
+        let missing = EnergyReport::missing("no power sensor is readable", 100);
+        assert_eq!((missing.joules, missing.joules_per_frame), (None, None));
+        let zero = EnergyReport::from_counter(EnergySource::Rapl, 0.0, 1.0, None, 10);
+        assert!(zero.joules.is_none() && !zero.notes.is_empty());
+        let estimate = EnergyReport::estimate(2.0, 10.0, 10);
+        assert!(estimate.notes[0].starts_with("ESTIMATE") && estimate.joules_per_frame == Some(2.0));
+    }
+
+    #[test]
+    fn sums_and_break_even() {
+        assert!(stage_sum(&[10.0, 20.0, 69.0], 100.0).adds_up);
+        assert!(!stage_sum(&[10.0, 20.0, 60.0], 100.0).adds_up);
+        assert_eq!(stage_sum(&[1.0], 0.0).deviation, None);
+        let got = break_even(100.0, 30.0, 20.0, 3.0, 1.0);
+        assert_eq!((got.students, got.frames), (Some(10.0), Some(60.0)));
+        let never = break_even(100.0, 20.0, 30.0, 1.0, 1.0);
+        assert_eq!((never.students, never.frames), (None, None));
+    }
+}

@@ -1,0 +1,117 @@
+//! Verdicts: preserved, lost, accepted because ..., not measured, or merely reported.
+
+use serde::{Deserialize, Serialize};
+
+use super::properties::PropertyInfo;
+use super::targets::Target;
+use crate::stats::{Direction, Interval};
+
+/// What became of a property.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Within its target.
+    Preserved,
+    /// Beyond its target.
+    Lost,
+    /// Beyond its target, and accepted with a reason.
+    Accepted,
+    /// It has a target and no figure.
+    NotMeasured,
+    /// It has a target that requires a figure, and none.
+    RequiredNotMeasured,
+    /// It has no target.
+    Reported,
+}
+
+impl Verdict {
+    /// Whether it forbids shipping.
+    pub fn blocks(self) -> bool {
+        matches!(self, Self::Lost | Self::RequiredNotMeasured)
+    }
+
+    /// As a reader sees it.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Preserved => "preserved",
+            Self::Lost => "lost",
+            Self::Accepted => "accepted",
+            Self::NotMeasured => "not measured",
+            Self::RequiredNotMeasured => "required, not measured",
+            Self::Reported => "reported",
+        }
+    }
+}
+
+/// A verdict and its reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Judgement {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Why, in words and numbers; empty where the figures say it.
+    pub reason: String,
+}
+
+type Figures = (Option<f64>, Option<f64>, Option<Interval>);
+
+/// Judges (teacher, student, interval of the difference) against a target.
+pub(super) fn judge(info: &PropertyInfo, figures: Figures, target: Option<&Target>, note: Option<&str>) -> Judgement {
+    let Some(target) = target else { return Judgement { verdict: Verdict::Reported, reason: String::new() } };
+    match broken(info, figures, target) {
+        Err(missing) => Judgement {
+            verdict: if target.required { Verdict::RequiredNotMeasured } else { Verdict::NotMeasured },
+            reason: note.unwrap_or(missing).to_owned(),
+        },
+        Ok(broken) if broken.is_empty() => Judgement { verdict: Verdict::Preserved, reason: String::new() },
+        Ok(broken) => match &target.accept {
+            Some(why) => Judgement {
+                verdict: Verdict::Accepted,
+                reason: format!("{}; accepted because {why}", broken.join("; ")),
+            },
+            None => Judgement { verdict: Verdict::Lost, reason: broken.join("; ") },
+        },
+    }
+}
+
+/// The limits that do not hold, in words; an error where a figure they need is missing.
+fn broken(
+    info: &PropertyInfo,
+    (teacher, student, interval): Figures,
+    target: &Target,
+) -> Result<Vec<String>, &'static str> {
+    let student = student.ok_or("there is no figure of the student")?;
+    let mut broken = Vec::new();
+    if target.max_loss.is_some() || target.max_loss_rel.is_some() {
+        let teacher = teacher.ok_or("there is no figure of the teacher to compare with")?;
+        let mut loss = match info.direction {
+            Direction::HigherIsBetter => teacher - student,
+            Direction::LowerIsBetter => student - teacher,
+        };
+        if target.certain {
+            let interval = interval.ok_or("the target asks for an interval, and there is none")?;
+            loss = loss.max(match info.direction {
+                Direction::HigherIsBetter => -interval.low,
+                Direction::LowerIsBetter => interval.high,
+            });
+        }
+        let may = if target.certain { "may have lost" } else { "lost" };
+        // A hair of tolerance, so that a loss equal to its limit is within it.
+        if let Some(limit) = target.max_loss.filter(|limit| loss > limit + 1e-12) {
+            broken.push(format!("{may} {}, limit {}", info.number(loss), info.number(limit)));
+        }
+        if let Some(limit) = target.max_loss_rel {
+            if teacher.abs() > 0.0 && loss / teacher.abs() > limit + 1e-12 {
+                broken.push(format!("{may} {:.1} %, limit {:.1} %", 100.0 * loss / teacher.abs(), 100.0 * limit));
+            } else if teacher == 0.0 && loss > 1e-12 {
+                broken.push(format!("{may} {} against a teacher of 0", info.number(loss)));
+            }
+        }
+    }
+    if let Some(min) = target.min.filter(|min| student < *min) {
+        broken.push(format!("{} is below {}", info.number(student), info.number(min)));
+    }
+    if let Some(max) = target.max.filter(|max| student > *max) {
+        broken.push(format!("{} is above {}", info.number(student), info.number(max)));
+    }
+    Ok(broken)
+}

@@ -1,0 +1,8 @@
+//! Recordings end to end: written here, read back by `sense`, by independent programs, and after a kill.
+
+mod mcap_crash;
+mod mcap_foreign;
+mod mcap_round_trip;
+#[path = "../../percept/tests/support/python.rs"]
+mod python;
+mod support;

@@ -1,0 +1,225 @@
+//! From pixels to rays and back, through the lens's distortion, with the same bits on every machine.
+//!
+//! Pixel coordinates are OpenCV's (the centre of the first pixel is 0, 0); rays are (x/z, y/z) in the optical frame.
+
+use ocellus_percept::space::{Camera, Distortion};
+
+/// Where within its pixel each sample lies; the first is the pixel's centre and carries the truths.
+pub(crate) const SAMPLES: [[f64; 2]; 4] = [[0.0, 0.0], [0.10, -0.39], [-0.39, 0.11], [0.30, 0.29]];
+/// Undistortion stops after this many steps; mild lenses need 5 to 10.
+const STEPS_MAX: usize = 40;
+/// Rays steeper than this (tangent of the angle to the axis, 84 degrees) are not drawn.
+const TANGENT_MAX: f64 = 10.0;
+
+/// Applies the distortion to a point of the normalised image plane.
+pub(crate) fn distort(distortion: &Distortion, x: f64, y: f64) -> (f64, f64) {
+    let r2 = x * x + y * y;
+    match distortion {
+        Distortion::None => (x, y),
+        Distortion::PlumbBob([k1, k2, p1, p2, k3]) => {
+            let radial = 1.0 + r2 * (k1 + r2 * (k2 + r2 * k3));
+            tangential(x, y, r2, radial, (*p1, *p2))
+        }
+        Distortion::Rational([k1, k2, p1, p2, k3, k4, k5, k6]) => {
+            let radial = (1.0 + r2 * (k1 + r2 * (k2 + r2 * k3))) / (1.0 + r2 * (k4 + r2 * (k5 + r2 * k6)));
+            tangential(x, y, r2, radial, (*p1, *p2))
+        }
+        Distortion::Equidistant([k1, k2, k3, k4]) => {
+            let r = r2.sqrt();
+            if r < 1e-9 {
+                return (x, y);
+            }
+            let theta = libm::atan(r);
+            let t2 = theta * theta;
+            let scale = theta * (1.0 + t2 * (k1 + t2 * (k2 + t2 * (k3 + t2 * k4)))) / r;
+            (x * scale, y * scale)
+        }
+    }
+}
+
+fn tangential(x: f64, y: f64, r2: f64, radial: f64, p: (f64, f64)) -> (f64, f64) {
+    let (p1, p2) = p;
+    (x * radial + 2.0 * p1 * x * y + p2 * (r2 + 2.0 * x * x), y * radial + p1 * (r2 + 2.0 * y * y) + 2.0 * p2 * x * y)
+}
+
+/// Finds the ray that the lens bends to (x, y) of the normalised image plane; `None` where there is none.
+pub(crate) fn undistort(distortion: &Distortion, x: f64, y: f64) -> Option<(f64, f64)> {
+    let (mut u, mut v) = (x, y);
+    if let Distortion::Equidistant(_) = distortion {
+        // A start near the answer: the angle itself, without the polynomial.
+        let theta = (x * x + y * y).sqrt();
+        if theta > 1.47 {
+            return None;
+        }
+        let scale = if theta > 1e-9 { libm::tan(theta) / theta } else { 1.0 };
+        (u, v) = (x * scale, y * scale);
+    }
+    for _ in 0..STEPS_MAX {
+        let (dx, dy) = distort(distortion, u, v);
+        let (ex, ey) = (x - dx, y - dy);
+        if ex * ex + ey * ey < 1e-22 {
+            break;
+        }
+        let (du, dv) = newton(distortion, (u, v), (ex, ey));
+        (u, v) = (u + du, v + dv);
+    }
+    let (dx, dy) = distort(distortion, u, v);
+    let close = (x - dx) * (x - dx) + (y - dy) * (y - dy) < 1e-12;
+    (close && u * u + v * v < TANGENT_MAX * TANGENT_MAX).then_some((u, v))
+}
+
+/// One step of Newton's method with a Jacobian by differences.
+fn newton(distortion: &Distortion, at: (f64, f64), error: (f64, f64)) -> (f64, f64) {
+    const H: f64 = 1e-6;
+    let base = distort(distortion, at.0, at.1);
+    let (a, b) = (distort(distortion, at.0 + H, at.1), distort(distortion, at.0, at.1 + H));
+    let (j00, j10) = ((a.0 - base.0) / H, (a.1 - base.1) / H);
+    let (j01, j11) = ((b.0 - base.0) / H, (b.1 - base.1) / H);
+    let det = j00 * j11 - j01 * j10;
+    if libm::fabs(det) < 1e-9 {
+        return error;
+    }
+    ((error.0 * j11 - error.1 * j01) / det, (error.1 * j00 - error.0 * j10) / det)
+}
+
+/// Rays of every sample of every pixel, and which rows and columns a range of rays can fall on.
+#[derive(Debug, Clone)]
+pub(crate) struct Lens {
+    pub(crate) camera: Camera,
+    pub(crate) width: usize,
+    pub(crate) height: usize,
+    /// Per sample: x/z and y/z of each pixel, row-major; NaN where the lens sees nothing.
+    pub(crate) rays: Vec<[Vec<f32>; 2]>,
+    rows: Bounds,
+    columns: Bounds,
+    /// Radius within which the distortion is trusted: a tenth beyond the picture's corners.
+    reach: f64,
+}
+
+/// Smallest and largest ray coordinate of each row (or column), both increasing.
+#[derive(Debug, Clone)]
+struct Bounds {
+    low: Vec<f32>,
+    high: Vec<f32>,
+}
+
+impl Bounds {
+    fn new(count: usize) -> Self {
+        Self { low: vec![f32::INFINITY; count], high: vec![f32::NEG_INFINITY; count] }
+    }
+
+    fn add(&mut self, index: usize, value: f32) {
+        self.low[index] = self.low[index].min(value);
+        self.high[index] = self.high[index].max(value);
+    }
+
+    /// Makes both increasing, whatever the lens does at its rim.
+    fn settle(&mut self) {
+        for i in 1..self.high.len() {
+            self.high[i] = self.high[i].max(self.high[i - 1]);
+        }
+        for i in (0..self.low.len().saturating_sub(1)).rev() {
+            self.low[i] = self.low[i].min(self.low[i + 1]);
+        }
+    }
+
+    /// Indices whose range meets `low..=high`, as a half-open range.
+    fn range(&self, low: f32, high: f32) -> (usize, usize) {
+        (self.high.partition_point(|h| *h < low), self.low.partition_point(|l| *l <= high))
+    }
+}
+
+impl Lens {
+    /// Rays for a camera with `samples` samples a pixel (1 to 4).
+    pub(crate) fn new(camera: &Camera, samples: usize) -> Self {
+        let (width, height) = (camera.width as usize, camera.height as usize);
+        let (mut rows, mut columns) = (Bounds::new(height), Bounds::new(width));
+        let mut rays = Vec::new();
+        for offset in &SAMPLES[..samples.clamp(1, SAMPLES.len())] {
+            let (mut xs, mut ys) = (Vec::with_capacity(width * height), Vec::with_capacity(width * height));
+            for v in 0..height {
+                for u in 0..width {
+                    let x = (u as f64 + offset[0] - camera.cx) / camera.fx;
+                    let y = (v as f64 + offset[1] - camera.cy) / camera.fy;
+                    let ray = undistort(&camera.distortion, x, y);
+                    let (x, y) = ray.map_or((f32::NAN, f32::NAN), |(x, y)| (x as f32, y as f32));
+                    if ray.is_some() {
+                        columns.add(u, x);
+                        rows.add(v, y);
+                    }
+                    xs.push(x);
+                    ys.push(y);
+                }
+            }
+            rays.push([xs, ys]);
+        }
+        rows.settle();
+        columns.settle();
+        let mut lens = Self { camera: *camera, width, height, rays, rows, columns, reach: 0.0 };
+        let (low, high) = lens.field();
+        let x = f64::from(low[0].abs().max(high[0].abs()));
+        let y = f64::from(low[1].abs().max(high[1].abs()));
+        lens.reach = 1.1 * (x * x + y * y).sqrt().max(0.1);
+        lens
+    }
+
+    /// Pixels that rays within the box can fall on: columns then rows, half-open.
+    #[inline]
+    pub(crate) fn pixels(&self, low: [f32; 2], high: [f32; 2]) -> [usize; 4] {
+        let (x0, x1) = self.columns.range(low[0], high[0]);
+        let (y0, y1) = self.rows.range(low[1], high[1]);
+        [x0, x1, y0, y1]
+    }
+
+    /// Smallest and largest ray coordinates of the picture.
+    pub(crate) fn field(&self) -> ([f32; 2], [f32; 2]) {
+        let least = |b: &Bounds| b.low.iter().copied().fold(f32::INFINITY, f32::min);
+        let most = |b: &Bounds| b.high.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        ([least(&self.columns), least(&self.rows)], [most(&self.columns), most(&self.rows)])
+    }
+
+    /// Where a point of the optical frame falls, in OpenCV's pixel coordinates. `z` must be positive. Rays the lens
+    /// cannot see are bent like the last it can.
+    pub(crate) fn project(&self, p: [f64; 3]) -> [f64; 2] {
+        let (mut x, mut y) = (p[0] / p[2], p[1] / p[2]);
+        let r = (x * x + y * y).sqrt();
+        let beyond = if r > self.reach { r / self.reach } else { 1.0 };
+        (x, y) = (x / beyond, y / beyond);
+        let (dx, dy) = distort(&self.camera.distortion, x, y);
+        [dx * beyond * self.camera.fx + self.camera.cx, dy * beyond * self.camera.fy + self.camera.cy]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn camera(distortion: Distortion) -> Camera {
+        Camera { width: 64, height: 40, fx: 50.0, fy: 50.0, cx: 31.5, cy: 19.5, distortion }
+    }
+
+    #[test]
+    fn pixels_survive_the_way_to_the_ray_and_back() {
+        let lenses = [
+            Distortion::None,
+            Distortion::PlumbBob([-0.12, 0.03, 0.001, -0.0005, 0.0]),
+            Distortion::Rational([0.1, -0.02, 0.0, 0.0, 0.0, 0.05, 0.0, 0.0]),
+            Distortion::Equidistant([0.01, -0.002, 0.0, 0.0]),
+        ];
+        for distortion in lenses {
+            let lens = Lens::new(&camera(distortion), 1);
+            for v in (0..40).step_by(5) {
+                for u in (0..64).step_by(7) {
+                    let (x, y) = (lens.rays[0][0][v * 64 + u], lens.rays[0][1][v * 64 + u]);
+                    let p = lens.project([f64::from(x) * 7.0, f64::from(y) * 7.0, 7.0]);
+                    assert!(
+                        (p[0] - u as f64).abs() < 1e-3 && (p[1] - v as f64).abs() < 1e-3,
+                        "{distortion:?} {u} {v} {p:?}"
+                    );
+                    let [x0, x1, y0, y1] = lens.pixels([x, y], [x, y]);
+                    assert!((x0..x1).contains(&u) && (y0..y1).contains(&v));
+                }
+            }
+        }
+    }
+}

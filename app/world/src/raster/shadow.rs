@@ -1,0 +1,133 @@
+//! Shadows of the sun: a depth map seen along its rays, over the ground around the vehicle.
+
+use crate::math::{Affine, Vec3, least, vec3};
+use crate::mesh::{Material, Mesh};
+
+/// Half the side of the square that has shadows, metres.
+const REACH_M: f32 = 56.0;
+/// How far ahead of the camera its middle lies.
+pub(crate) const AHEAD_M: f32 = 42.0;
+/// Surfaces are moved this far along their normal before the test, so that they do not shade themselves.
+const OFFSET_M: f32 = 0.09;
+
+/// The map.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ShadowMap {
+    side: usize,
+    /// Distance along the light of the first surface, metres; infinite where there is none.
+    depth: Vec<f32>,
+    axes: [Vec3; 3],
+    centre: Vec3,
+    /// Whether there is any sun to cast shadows.
+    pub(crate) lit: bool,
+}
+
+impl ShadowMap {
+    /// Starts an empty map of `side` x `side` cells for light from `to_sun`, around `centre` (world, near the camera).
+    pub(crate) fn begin(&mut self, side: usize, to_sun: Vec3, centre: Vec3, lit: bool) {
+        self.lit = lit;
+        if !lit {
+            return;
+        }
+        self.side = side;
+        self.depth.clear();
+        self.depth.resize(side * side, f32::INFINITY);
+        let (u, v) = crate::mesh::build::across(to_sun);
+        self.axes = [u, v, -to_sun];
+        // Held to the cells' raster so that edges do not crawl as the vehicle moves.
+        let cell = self.cell();
+        let snap = |a: Vec3| crate::math::floor_i32(centre.dot(a) / cell) as f32 * cell;
+        self.centre = u * snap(u) + v * snap(v) + to_sun * centre.dot(to_sun);
+    }
+
+    fn cell(&self) -> f32 {
+        2.0 * REACH_M / self.side as f32
+    }
+
+    fn to_map(&self, p: Vec3) -> Vec3 {
+        let q = p - self.centre;
+        let (scale, half) = (1.0 / self.cell(), self.side as f32 * 0.5);
+        vec3(q.dot(self.axes[0]) * scale + half, q.dot(self.axes[1]) * scale + half, q.dot(self.axes[2]))
+    }
+
+    /// Draws a mesh that casts shadows.
+    pub(crate) fn add(&mut self, mesh: &Mesh, world_from_mesh: &Affine, corners: &mut Vec<Vec3>) {
+        let middle = self.to_map(world_from_mesh.apply(mesh.centre));
+        let reach = mesh.radius / self.cell();
+        let inside = |m: f32| m > -reach && m < self.side as f32 + reach;
+        if !self.lit || !inside(middle.x) || !inside(middle.y) {
+            return;
+        }
+        corners.clear();
+        corners.extend(mesh.verts.iter().map(|v| self.to_map(world_from_mesh.apply(v.p))));
+        for tri in &mesh.tris {
+            if !matches!(tri.material, Material::Road | Material::Sidewalk | Material::Land | Material::Kerb) {
+                self.fill_lit(tri.v.map(|i| corners[i as usize]), tri.double);
+            }
+        }
+    }
+
+    /// Draws a triangle if it faces the sun: the first surface of a closed body always does.
+    fn fill_lit(&mut self, v: [Vec3; 3], double: bool) {
+        let (e1, e2) = (v[1] - v[0], v[2] - v[0]);
+        // The first two axes and the way to the sun are right-handed: a lit face turns counter-clockwise in the map.
+        if double || e1.x * e2.y - e2.x * e1.y > 0.0 {
+            self.fill(v);
+        }
+    }
+
+    /// Draws a triangle, row by row from its left to its right edge.
+    fn fill(&mut self, v: [Vec3; 3]) {
+        let area = (v[1].x - v[0].x) * (v[2].y - v[0].y) - (v[2].x - v[0].x) * (v[1].y - v[0].y);
+        if area.abs() < 1e-6 {
+            return;
+        }
+        let last = self.side as f32;
+        let bound = |x: f32| (x + 0.5).max(0.0).min(last) as usize;
+        let lowest = |f: fn(Vec3) -> f32| f(v[0]).min(f(v[1])).min(f(v[2]));
+        let highest = |f: fn(Vec3) -> f32| f(v[0]).max(f(v[1])).max(f(v[2]));
+        let (x0, x1) = (bound(lowest(|p| p.x)), bound(highest(|p| p.x)));
+        let (y0, y1) = (bound(lowest(|p| p.y)), bound(highest(|p| p.y)));
+        // Depth as a plane over the map.
+        let (e1, e2) = (v[1] - v[0], v[2] - v[0]);
+        let (dx, dy) = ((e1.z * e2.y - e2.z * e1.y) / area, (e2.z * e1.x - e1.z * e2.x) / area);
+        for y in y0..y1 {
+            let py = y as f32 + 0.5;
+            let (mut left, mut right) = (f32::INFINITY, f32::NEG_INFINITY);
+            for k in 0..3 {
+                let (a, b) = (v[k], v[(k + 1) % 3]);
+                if (a.y <= py) != (b.y <= py) {
+                    let x = a.x + (py - a.y) * ((b.x - a.x) / (b.y - a.y));
+                    (left, right) = (left.min(x), right.max(x));
+                }
+            }
+            let (from, to) = (bound(left).max(x0), bound(right).min(x1));
+            if from >= to {
+                continue;
+            }
+            let mut depth = v[0].z + dy * (py - v[0].y) + dx * (from as f32 + 0.5 - v[0].x);
+            for cell in &mut self.depth[y * self.side + from..y * self.side + to] {
+                *cell = least(*cell, depth);
+                depth += dx;
+            }
+        }
+    }
+
+    /// How much of the sun reaches a surface point: 0 to 1, smooth at edges.
+    #[inline]
+    pub(crate) fn light_at(&self, p: Vec3, n: Vec3) -> f32 {
+        let m = self.to_map(p + n * OFFSET_M);
+        let (fx, fy) = (m.x - 0.5, m.y - 0.5);
+        let (x, y) = (crate::math::floor_i32(fx), crate::math::floor_i32(fy));
+        if x < 0 || y < 0 || x as usize + 1 >= self.side || y as usize + 1 >= self.side {
+            return 1.0;
+        }
+        let at = y as usize * self.side + x as usize;
+        let limit = m.z - 0.05;
+        let lit = |i: usize| if self.depth[i] < limit { 0.0 } else { 1.0 };
+        let (u, v) = (fx - x as f32, fy - y as f32);
+        let top = lit(at) * (1.0 - u) + lit(at + 1) * u;
+        let bottom = lit(at + self.side) * (1.0 - u) + lit(at + self.side + 1) * u;
+        top * (1.0 - v) + bottom * v
+    }
+}
