@@ -3,10 +3,10 @@
 //! Output is one picture, NCHW (3 planes of `height` x `width` float32), value `(grey level - mean) * scale`. The
 //! resize is bilinear with half-pixel centres and no antialiasing, in whole grey levels. On Rgb8, Bgr8 and Gray8 it
 //! equals OpenCV's `cv2.resize(.., INTER_LINEAR)` on bytes bit for bit, truncations included (they come out 0.1 to 0.2
-//! levels low on the mean): nearly every detector was trained and judged on those pixels, and a quantised one notices
-//! the difference. This holds up to 4096 columns of result. YUV pictures have each plane resized so and are converted
-//! afterwards (BT.601, studio range unless told otherwise), which is a level off converting first, more where colours
-//! saturate. After the first frame of a size nothing is allocated.
+//! levels low on the mean): nearly every detector was trained and judged on those pixels, and what it gives here can be
+//! compared with what it gives there. This holds up to 4096 columns of result. YUV pictures have each plane resized so
+//! and are converted afterwards (BT.601, studio range unless told otherwise), which is a level or two off converting
+//! first, more where colours saturate. After the first frame of a size nothing is allocated.
 
 mod plan;
 mod rows;
