@@ -66,7 +66,7 @@ pub struct Label {
 pub struct LabelSummary {
     /// Frames that have labels (an empty list counts).
     pub frames: usize,
-    /// Objects per class, by class name.
+    /// Labels per class, by class name; of a simulated drive objects, each once.
     pub classes: BTreeMap<String, usize>,
 }
 

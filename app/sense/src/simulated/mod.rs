@@ -93,7 +93,6 @@ pub(crate) fn open(path: &Path, options: &OpenOptions) -> Result<SimulatedDrive,
     let seed = simulated.seed.unwrap_or(scenario.seed);
     let world = World::new(&scenario, seed).map_err(|source| SenseError::Scenario { file: path.into(), source })?;
     notes.push(format!("simulated: scenario '{}', seed {seed}", scenario.name));
-    notes.push("labels counted are the world's objects, each once, in view or not".to_owned());
     let (rig, rig_source) = rig(&sensors, options, &mut notes)?;
     let entries = entries(&sensors, seconds);
     let duration_s = entries.last().map_or(0.0, |last| last.t.seconds_since(START));
