@@ -9,6 +9,7 @@
 mod bad_input;
 mod calibration;
 mod made_drives;
+mod mcap_made;
 mod mcap_real;
 mod real_drives;
 mod simulated;

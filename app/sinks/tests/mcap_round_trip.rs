@@ -77,13 +77,12 @@ fn what_perception_said_stands_beside_the_inputs() {
     let schema = |topic: &str| found.iter().find(|t| t.topic == topic).map(|t| (t.schema.as_str(), t.messages));
     assert_eq!(schema("/front/detections_2d"), Some(("vision_msgs/msg/Detection2DArray", 3)));
     assert_eq!(schema("/front/detections_3d"), Some(("vision_msgs/msg/Detection3DArray", 3)));
-    assert_eq!(schema("/front/image_annotations"), Some(("foxglove.ImageAnnotations", 3)));
-    assert_eq!(schema("/front/scene"), Some(("foxglove.SceneUpdate", 3)));
-    let truth = mcap::messages(&path, topics::TRUTH).unwrap();
-    assert_eq!(truth[2].content, br#"{"cars":2}"#);
-    assert_eq!(truth[2].log_ns, at(2).as_nanos() as u64);
-    let lines = mcap::messages(&path, topics::OBJECTS).unwrap();
-    let line: serde_json::Value = serde_json::from_slice(&lines[1].content).unwrap();
+    assert_eq!(schema("/front/image_annotations"), Some(("foxglove_msgs/msg/ImageAnnotations", 3)));
+    assert_eq!(schema("/front/scene"), Some(("foxglove_msgs/msg/SceneUpdate", 3)));
+    let truth = mcap::texts(&path, topics::TRUTH).unwrap();
+    assert_eq!(truth[2], (at(2), "{\"cars\":2}".to_owned()));
+    let lines = mcap::texts(&path, topics::OBJECTS).unwrap();
+    let line: serde_json::Value = serde_json::from_str(&lines[1].1).unwrap();
     assert_eq!(line["t_ns"], at(1).as_nanos());
     assert_eq!(line["objects"][0]["why"], "closing at 4 m/s");
 }
@@ -133,7 +132,7 @@ fn misuse_is_refused_and_the_recording_goes_on() {
     let mut writer = McapWriter::create(&path, Compression::Zstd).unwrap();
     let cloud = sweep(0);
     writer.points("/a", &At::new(at(0), "f"), &cloud).unwrap();
-    let error = writer.json("/a", ("x", "{}"), at(0), "{}").unwrap_err();
+    let error = writer.text("/a", at(0), "{}").unwrap_err();
     assert!(matches!(&error, RecordError::OtherSchema { .. }) && error.to_string().contains("PointCloud2"), "{error}");
     let error = writer.points("/a", &At::new(Timestamp::from_nanos(-1), "f"), &cloud).unwrap_err();
     assert!(error.to_string().contains("1970"), "{error}");

@@ -138,8 +138,7 @@ pub(crate) fn write_all(path: &Path, frames: usize, compression: Compression) {
         writer.odometry(t, &pose(index), Some(&motion)).unwrap();
         let reading = ImuReading { angular_velocity_rps: [0.0, 0.0, 0.2], acceleration_mps2: [0.1, 0.0, 9.81] };
         writer.imu(topics::IMU, &At::new(t, topics::VEHICLE_FRAME), &reading).unwrap();
-        let truth = ("ocellus.Truth", r#"{"type":"object","properties":{"cars":{"type":"integer"}}}"#);
-        writer.json(topics::TRUTH, truth, t, &format!("{{\"cars\":{index}}}")).unwrap();
+        writer.text(topics::TRUTH, t, &format!("{{\"cars\":{index}}}")).unwrap();
         writer.report(&report(index), &rig).unwrap();
     }
     writer.finish().unwrap();

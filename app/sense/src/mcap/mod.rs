@@ -30,4 +30,4 @@ mod topics;
 mod tree;
 
 pub(crate) use drive::open;
-pub use topics::{Recorded, TopicInfo, messages, topics};
+pub use topics::{Recorded, TopicInfo, messages, texts, topics};

@@ -2,8 +2,12 @@
 
 use std::path::Path;
 
+use ocellus_percept::time::Timestamp;
+
+use super::cdr::Cdr;
 use super::container::{Item, walk};
 use super::drive::file_of;
+use super::fault::Fault;
 use super::index::index;
 use crate::error::SenseError;
 
@@ -49,7 +53,7 @@ pub fn topics(path: &Path) -> Result<(Vec<TopicInfo>, Vec<String>), SenseError> 
     Ok((topics, index.walked.lost))
 }
 
-/// All messages of `topic` in the order they were written: for small ones, such as the truth beside a simulated drive.
+/// All messages of `topic` in the order they were written, for topics of few bytes.
 pub fn messages(path: &Path, topic: &str) -> Result<Vec<Recorded>, SenseError> {
     let mut channels = Vec::new();
     let mut found = Vec::new();
@@ -61,4 +65,22 @@ pub fn messages(path: &Path, topic: &str) -> Result<Vec<Recorded>, SenseError> {
         _ => {}
     })?;
     Ok(found)
+}
+
+/// The texts (`std_msgs/String`) of `topic` with their times of logging, such as the truth beside a simulated drive.
+pub fn texts(path: &Path, topic: &str) -> Result<Vec<(Timestamp, String)>, SenseError> {
+    let unreadable = |number: usize, fault: &Fault| SenseError::Format {
+        file: path.into(),
+        place: format!("{topic}, message {number}"),
+        expected: "a std_msgs/String".into(),
+        got: fault.to_string(),
+    };
+    let recorded = messages(path, topic)?.into_iter().enumerate();
+    recorded
+        .map(|(number, message)| {
+            let text = Cdr::new(&message.content).and_then(|mut cdr| cdr.string("data").map(str::to_owned));
+            let log_ns = i64::try_from(message.log_ns).unwrap_or(i64::MAX);
+            Ok((Timestamp::from_nanos(log_ns), text.map_err(|fault| unreadable(number, &fault))?))
+        })
+        .collect()
 }

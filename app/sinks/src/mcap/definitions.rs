@@ -1,12 +1,13 @@
 //! Definitions of the ROS 2 messages written here, as `ros2msg` text: the message's own fields, then those of every type in
 //! it, parted by lines of 80 `=` (MCAP registry, "ros2msg"). Field names, types and order are those of ROS 2's
-//! common_interfaces, geometry2 and vision_msgs 4; readers decode by them.
+//! common_interfaces, geometry2, vision_msgs 4 and
+//! foxglove_msgs 3; readers decode by them.
 
 /// A message type and its fields.
 type Definition = (&'static str, &'static str);
 
 /// Every type, each below those it is made of.
-const DEFINITIONS: [Definition; 30] = [
+const DEFINITIONS: [Definition; 50] = [
     ("builtin_interfaces/Time", "int32 sec\nuint32 nanosec\n"),
     ("std_msgs/Header", "builtin_interfaces/Time stamp\nstring frame_id\n"),
     ("geometry_msgs/Point", "float64 x\nfloat64 y\nfloat64 z\n"),
@@ -75,6 +76,79 @@ const DEFINITIONS: [Definition; 30] = [
         "std_msgs/Header header\nvision_msgs/ObjectHypothesisWithPose[] results\nvision_msgs/BoundingBox3D bbox\nstring id\n",
     ),
     ("vision_msgs/Detection3DArray", "std_msgs/Header header\nvision_msgs/Detection3D[] detections\n"),
+    ("std_msgs/String", "string data\n"),
+    ("builtin_interfaces/Duration", "int32 sec\nuint32 nanosec\n"),
+    ("foxglove_msgs/Color", "float64 r\nfloat64 g\nfloat64 b\nfloat64 a\n"),
+    ("foxglove_msgs/Point2", "float64 x\nfloat64 y\n"),
+    ("foxglove_msgs/KeyValuePair", "string key\nstring value\n"),
+    (
+        "foxglove_msgs/CircleAnnotation",
+        "builtin_interfaces/Time timestamp\nfoxglove_msgs/Point2 position\nfloat64 diameter\nfloat64 thickness\n\
+         foxglove_msgs/Color fill_color\nfoxglove_msgs/Color outline_color\n",
+    ),
+    (
+        "foxglove_msgs/PointsAnnotation",
+        "builtin_interfaces/Time timestamp\nuint8 UNKNOWN=0\nuint8 POINTS=1\nuint8 LINE_LOOP=2\nuint8 LINE_STRIP=3\n\
+         uint8 LINE_LIST=4\nuint8 type\nfoxglove_msgs/Point2[] points\nfoxglove_msgs/Color outline_color\n\
+         foxglove_msgs/Color[] outline_colors\nfoxglove_msgs/Color fill_color\nfloat64 thickness\n",
+    ),
+    (
+        "foxglove_msgs/TextAnnotation",
+        "builtin_interfaces/Time timestamp\nfoxglove_msgs/Point2 position\nstring text\nfloat64 font_size\n\
+         foxglove_msgs/Color text_color\nfoxglove_msgs/Color background_color\n",
+    ),
+    (
+        "foxglove_msgs/ImageAnnotations",
+        "foxglove_msgs/CircleAnnotation[] circles\nfoxglove_msgs/PointsAnnotation[] points\n\
+         foxglove_msgs/TextAnnotation[] texts\n",
+    ),
+    (
+        "foxglove_msgs/SceneEntityDeletion",
+        "builtin_interfaces/Time timestamp\nuint8 MATCHING_ID=0\nuint8 ALL=1\nuint8 type\nstring id\n",
+    ),
+    (
+        "foxglove_msgs/ArrowPrimitive",
+        "geometry_msgs/Pose pose\nfloat64 shaft_length\nfloat64 shaft_diameter\nfloat64 head_length\n\
+         float64 head_diameter\nfoxglove_msgs/Color color\n",
+    ),
+    ("foxglove_msgs/CubePrimitive", "geometry_msgs/Pose pose\ngeometry_msgs/Vector3 size\nfoxglove_msgs/Color color\n"),
+    (
+        "foxglove_msgs/SpherePrimitive",
+        "geometry_msgs/Pose pose\ngeometry_msgs/Vector3 size\nfoxglove_msgs/Color color\n",
+    ),
+    (
+        "foxglove_msgs/CylinderPrimitive",
+        "geometry_msgs/Pose pose\ngeometry_msgs/Vector3 size\nfloat64 bottom_scale\nfloat64 top_scale\nfoxglove_msgs/Color color\n",
+    ),
+    (
+        "foxglove_msgs/LinePrimitive",
+        "uint8 LINE_STRIP=0\nuint8 LINE_LOOP=1\nuint8 LINE_LIST=2\nuint8 type\ngeometry_msgs/Pose pose\nfloat64 thickness\n\
+         bool scale_invariant\ngeometry_msgs/Point[] points\nfoxglove_msgs/Color color\nfoxglove_msgs/Color[] colors\nuint32[] indices\n",
+    ),
+    (
+        "foxglove_msgs/TriangleListPrimitive",
+        "geometry_msgs/Pose pose\ngeometry_msgs/Point[] points\nfoxglove_msgs/Color color\nfoxglove_msgs/Color[] colors\nuint32[] indices\n",
+    ),
+    (
+        "foxglove_msgs/TextPrimitive",
+        "geometry_msgs/Pose pose\nbool billboard\nfloat64 font_size\nbool scale_invariant\nfoxglove_msgs/Color color\nstring text\n",
+    ),
+    (
+        "foxglove_msgs/ModelPrimitive",
+        "geometry_msgs/Pose pose\ngeometry_msgs/Vector3 scale\nfoxglove_msgs/Color color\nbool override_color\nstring url\n\
+         string media_type\nuint8[] data\n",
+    ),
+    (
+        "foxglove_msgs/SceneEntity",
+        "builtin_interfaces/Time timestamp\nstring frame_id\nstring id\nbuiltin_interfaces/Duration lifetime\nbool frame_locked\n\
+         foxglove_msgs/KeyValuePair[] metadata\nfoxglove_msgs/ArrowPrimitive[] arrows\nfoxglove_msgs/CubePrimitive[] cubes\n\
+         foxglove_msgs/SpherePrimitive[] spheres\nfoxglove_msgs/CylinderPrimitive[] cylinders\nfoxglove_msgs/LinePrimitive[] lines\n\
+         foxglove_msgs/TriangleListPrimitive[] triangles\nfoxglove_msgs/TextPrimitive[] texts\nfoxglove_msgs/ModelPrimitive[] models\n",
+    ),
+    (
+        "foxglove_msgs/SceneUpdate",
+        "foxglove_msgs/SceneEntityDeletion[] deletions\nfoxglove_msgs/SceneEntity[] entities\n",
+    ),
 ];
 
 /// What parts the definitions.

@@ -109,17 +109,16 @@ impl RecordingFile {
         let _ = self.file.set_len(bytes);
     }
 
-    /// A channel's id, made where it is new.
+    /// Makes a channel of ROS 2 messages; its id.
     pub(super) fn channel(
         &mut self,
         topic: &str,
-        (name, schema_encoding, schema): (&str, &str, &str),
-        encoding: &str,
+        (schema, definition): (&str, &str),
         metadata: &BTreeMap<String, String>,
     ) -> Result<u16, RecordError> {
         self.with(|writer| {
-            let schema = writer.add_schema(name, schema_encoding, schema.as_bytes())?;
-            writer.add_channel(schema, topic, encoding, metadata)
+            let schema = writer.add_schema(schema, "ros2msg", definition.as_bytes())?;
+            writer.add_channel(schema, topic, "cdr", metadata)
         })
     }
 

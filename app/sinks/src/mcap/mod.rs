@@ -1,5 +1,7 @@
-//! Writing MCAP recordings that other programs read: ROS 2 messages in CDR with their definitions embedded (profile `ros2`),
-//! and Foxglove's drawings as JSON with their schemas.
+//! Writing MCAP recordings that other programs read: ROS 2 messages in CDR with their definitions embedded (profile `ros2`).
+//!
+//! Foxglove's drawings are messages of its ROS 2 package `foxglove_msgs`, and our own JSON is the text of `std_msgs/String`:
+//! a file with one channel that is not ROS 2's (JSON, protobuf) is refused whole by some readers of ROS 2 recordings.
 //!
 //! [`McapWriter`] takes percept's types: pictures, sweeps, cameras, rigs, poses, reports. Chunks are closed every half second
 //! of logged time and go to the operating system at once, so that after a kill all but the last second is readable. The same
@@ -16,7 +18,6 @@ mod file;
 mod jpeg;
 mod messages;
 mod results;
-mod schemas;
 mod summary;
 pub mod topics;
 mod vision;

@@ -1,4 +1,6 @@
 //! What perception said, beside the frames it was said of: detections, drawings, and the line of `objects.jsonl` itself.
+//!
+//! All messages of one report have its time; those of a picture have the picture's header.
 
 use nalgebra::{Isometry3, Vector3};
 use ocellus_percept::report::FrameReport;
@@ -7,18 +9,18 @@ use ocellus_percept::space::Rig;
 use super::error::RecordError;
 use super::vision::{Placed, placed};
 use super::writer::{At, McapWriter};
-use super::{drawings, schemas, topics, vision};
+use super::{drawings, topics, vision};
 use crate::objects::write_line;
 
 impl McapWriter {
-    /// Writes what `report` says: its line as JSON on [`topics::OBJECTS`], and for a frame that could be read the detections
+    /// Writes what `report` says: its line on [`topics::OBJECTS`], and for a frame that could be read the detections
     /// (`detections_2d`, `detections_3d`) and drawings (`image_annotations`, `scene`) beside the sensor's own topics.
     ///
     /// A frame that could not be read has its line only: an empty list of detections would say that the road is empty.
     pub fn report(&mut self, report: &FrameReport, rig: &Rig) -> Result<(), RecordError> {
         let mut line = String::new();
         write_line(report, &mut line);
-        self.json(topics::OBJECTS, (schemas::OBJECTS, &schemas::objects()), report.t, line.trim_end())?;
+        self.text(topics::OBJECTS, report.t, line.trim_end())?;
         let (Some(sensor), Some(objects)) = (&report.sensor, &report.objects) else { return Ok(()) };
         let mount = rig.cameras.get(sensor).and_then(|m| m.optical_from_vehicle);
         let is_camera = rig.cameras.contains_key(sensor) || !rig.lidars.contains_key(sensor);
@@ -36,15 +38,17 @@ impl McapWriter {
             self.ros(&topic, "vision_msgs/msg/Detection2DArray", &at, |cdr| {
                 vision::detections_2d(cdr, report.t, &optical_frame, objects, &places);
             })?;
-            let annotations = drawings::image_annotations(report.t, objects).to_string();
-            let schema = (schemas::IMAGE_ANNOTATIONS, schemas::image_annotations());
-            self.json(&topics::beside(sensor, "image_annotations"), (schema.0, &schema.1), report.t, &annotations)?;
+            let topic = topics::beside(sensor, "image_annotations");
+            self.ros(&topic, "foxglove_msgs/msg/ImageAnnotations", &at, |cdr| {
+                drawings::image_annotations(cdr, report.t, objects);
+            })?;
         }
         let at = At::new(report.t, frame);
         self.ros(&topics::beside(sensor, "detections_3d"), "vision_msgs/msg/Detection3DArray", &at, |cdr| {
             vision::detections_3d(cdr, report.t, frame, objects, &places);
         })?;
-        let scene = drawings::scene_update(report.t, frame, objects, &places).to_string();
-        self.json(&topics::beside(sensor, "scene"), (schemas::SCENE_UPDATE, &schemas::scene_update()), report.t, &scene)
+        self.ros(&topics::beside(sensor, "scene"), "foxglove_msgs/msg/SceneUpdate", &at, |cdr| {
+            drawings::scene_update(cdr, report.t, frame, objects, &places);
+        })
     }
 }

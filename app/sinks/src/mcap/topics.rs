@@ -12,9 +12,9 @@ pub const TF: &str = "/tf";
 pub const ODOMETRY: &str = "/odom";
 /// Turn rates and accelerations.
 pub const IMU: &str = "/imu/data";
-/// Ground truth of a simulated drive, JSON.
+/// Ground truth of a simulated drive: JSON as text.
 pub const TRUTH: &str = "/ocellus/truth";
-/// What perception said, a line of `objects.jsonl` each, JSON.
+/// What perception said: a line of `objects.jsonl` each, as text.
 pub const OBJECTS: &str = "/ocellus/objects";
 
 /// Pictures of `camera` as JPEG or PNG.

@@ -1,6 +1,7 @@
 //! The recording: one method a kind of message.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::Path;
 
 use mcap::records::MessageHeader;
@@ -118,22 +119,14 @@ impl McapWriter {
         at: &At<'_>,
         fill: impl FnOnce(&mut CdrWriter),
     ) -> Result<(), RecordError> {
-        let definition = || definition(&schema.replace("/msg/", "/"));
         let mut cdr = std::mem::take(&mut self.cdr);
         fill(&mut cdr);
-        let result = self.write(topic, (schema, "ros2msg", "cdr"), definition, (at.t, at.logged), cdr.bytes());
+        let result = self.write(topic, schema, at, cdr.bytes());
         self.cdr = cdr;
         result
     }
 
-    fn write(
-        &mut self,
-        topic: &str,
-        (schema, schema_encoding, encoding): (&str, &str, &str),
-        definition: impl FnOnce() -> String,
-        (t, logged): (Timestamp, Timestamp),
-        content: &[u8],
-    ) -> Result<(), RecordError> {
+    fn write(&mut self, topic: &str, schema: &str, at: &At<'_>, content: &[u8]) -> Result<(), RecordError> {
         let value = |expected, got: String| RecordError::Value { topic: topic.to_owned(), expected, got };
         if content.len() > MESSAGE_BYTES_MAX {
             return Err(value("a message of at most 4 GiB", format!("{} bytes", content.len())));
@@ -141,28 +134,38 @@ impl McapWriter {
         let ns = |t: Timestamp| {
             u64::try_from(t.as_nanos()).map_err(|_| value("a time after 1970-01-01", format!("{} ns", t.as_nanos())))
         };
-        let (publish_time, log_time) = (ns(t)?, ns(logged)?);
-        if !self.channels.contains_key(topic) {
-            let latched = topic == topics::TF_STATIC;
-            let qos = if latched { LATCHED_QOS } else { "" };
-            let metadata = BTreeMap::from([("offered_qos_profiles".to_owned(), qos.to_owned())]);
-            let id = self.file.channel(topic, (schema, schema_encoding, &definition()), encoding, &metadata)?;
-            self.channels.insert(topic.to_owned(), Channel { id, schema: schema.to_owned(), next_sequence: 0 });
-        }
-        let Some(channel) = self.channels.get_mut(topic) else { return Ok(()) };
-        if channel.schema != schema {
-            let (topic, has, wanted) = (topic.to_owned(), channel.schema.clone(), schema.to_owned());
-            return Err(RecordError::OtherSchema { topic, has, wanted });
-        }
+        let (publish_time, log_time) = (ns(at.t)?, ns(at.logged)?);
+        let channel = self.channel(topic, schema)?;
         let header = MessageHeader { channel_id: channel.id, sequence: channel.next_sequence, log_time, publish_time };
         channel.next_sequence = channel.next_sequence.wrapping_add(1);
         self.file.write(&header, content)
     }
 
-    /// A message of our own as JSON text, with its schema's name and JSON Schema.
-    pub fn json(&mut self, topic: &str, schema: (&str, &str), t: Timestamp, text: &str) -> Result<(), RecordError> {
-        let definition = || schema.1.to_owned();
-        self.write(topic, (schema.0, "jsonschema", "json"), definition, (t, t), text.as_bytes())
+    /// The channel of `topic`, made where it is new.
+    fn channel(&mut self, topic: &str, schema: &str) -> Result<&mut Channel, RecordError> {
+        let channel = match self.channels.entry(topic.to_owned()) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(free) => {
+                let qos = if topic == topics::TF_STATIC { LATCHED_QOS } else { "" };
+                let metadata = BTreeMap::from([("offered_qos_profiles".to_owned(), qos.to_owned())]);
+                let definition = definition(&schema.replace("/msg/", "/"));
+                let id = self.file.channel(topic, (schema, &definition), &metadata)?;
+                free.insert(Channel { id, schema: schema.to_owned(), next_sequence: 0 })
+            }
+        };
+        if channel.schema != schema {
+            let (topic, has, wanted) = (topic.to_owned(), channel.schema.clone(), schema.to_owned());
+            return Err(RecordError::OtherSchema { topic, has, wanted });
+        }
+        Ok(channel)
+    }
+
+    /// A text of our own, JSON as a rule, as `std_msgs/String`.
+    pub fn text(&mut self, topic: &str, t: Timestamp, text: &str) -> Result<(), RecordError> {
+        let at = At::new(t, "");
+        self.ros(topic, "std_msgs/msg/String", &at, |cdr| {
+            cdr.begin().string(text);
+        })
     }
 
     /// A picture in a file format (`jpeg`, `png`), its bytes as they are.
