@@ -1,7 +1,8 @@
-//! The screen as it opens: space at the left, cameras with boxes and plots at the right, the log below; side panels hidden.
+//! The screen as it opens: space at the left, cameras with boxes and plots at the right, the log below; side panels
+//! hidden.
 //!
-//! rerun's blueprint offers no way to place the eye or colour a background, so these are logged into the same blueprint store
-//! beside what it makes.
+//! rerun's blueprint offers no way to place the eye or colour a background, so these are logged into the same blueprint
+//! store beside what it makes.
 
 use rerun::RecordingStream;
 use rerun::RecordingStreamBuilder;
@@ -82,8 +83,8 @@ fn is_blueprint(message: &LogMsg) -> bool {
     }
 }
 
-/// With space: space and log at the left; pictures and plots at the right. Without: pictures at the left, plots and log at the
-/// right. Shares are heights on a screen of 1600 x 900.
+/// With space: space and log at the left; pictures and plots at the right. Without: pictures at the left, plots and log
+/// at the right. Shares are heights on a screen of 1600 x 900.
 fn layout(scene: &Scene, properties: &mut Vec<Property>) -> ContainerLike {
     let pictures = pictures(scene);
     let log = log_view(properties);

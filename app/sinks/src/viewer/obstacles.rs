@@ -26,8 +26,8 @@ const ARROW_RADIUS: f32 = 1.5;
 /// Speeds below this are drawn without an arrow, m/s: noise of a standing obstacle.
 const SPEED_SHOWN_MPS: f64 = 0.3;
 
-/// Logs the boxes of a camera's frame onto its picture. The labels hang on points below the boxes: on the boxes themselves
-/// the viewer would break them to the box's width.
+/// Logs the boxes of a camera's frame onto its picture. The labels hang on points below the boxes: on the boxes
+/// themselves the viewer would break them to the box's width.
 pub(super) fn log_boxes(
     rec: &RecordingStream,
     camera: &str,
