@@ -1,7 +1,8 @@
 //! The other files of a run's folder: `ledger.json`, `latency.json`, `run.json`.
 //!
 //! Each is written whole or not at all (a new file beside it, synced, then renamed), with its schema's name and version
-//! as its first key; `run.json` names that of `objects.jsonl` too. What stands in them is the caller's; JSON Schemas ship in `launch/schemas/`.
+//! as its first key; `run.json` names that of `objects.jsonl` too. What stands in them is the caller's; JSON Schemas
+//! ship in `launch/schemas/`.
 
 use std::fs::File;
 use std::io::{self, Write};

@@ -1,5 +1,5 @@
-//! The JSON Schemas in `launch/schemas/` against what is written: a small checker of the keywords they use, which refuses any
-//! other keyword, so that a schema cannot ask for something that is not checked.
+//! The JSON Schemas in `launch/schemas/` against what is written: a small checker of the keywords they use, which
+//! refuses any other keyword, so that a schema cannot ask for something that is not checked.
 
 use std::path::Path;
 

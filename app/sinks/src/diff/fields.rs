@@ -27,8 +27,8 @@ impl Tolerance {
         Self { box_px: 0.0, score: 0.0, distance_m: 0.0, velocity_mps: 0.0, ttc_s: 0.0 }
     }
 
-    /// What the same run may differ by on another kind of CPU, where the network's sums round otherwise: half a pixel, a
-    /// hundredth of score, 5 cm, and what follows from these in speed and time.
+    /// What the same run may differ by on another kind of CPU, where the network's sums round otherwise: half a pixel,
+    /// a hundredth of score, 5 cm, and what follows from these in speed and time.
     pub const fn other_machine() -> Self {
         Self { box_px: 0.5, score: 0.01, distance_m: 0.05, velocity_mps: 0.2, ttc_s: 0.2 }
     }

@@ -1,9 +1,9 @@
 //! Two runs' objects compared: which frames and objects changed, came or went, and by how much at most.
 //!
-//! Frames are paired by trigger, sensor, time and sequence number; objects within a frame by class and overlap (see
-//! [`matching`]). With [`Tolerance::exact`] any difference in any field counts. With a tolerance, numbers may differ by it,
-//! the wording of `why` is not compared, and track ids may be others as long as one id of A always is the same id of B.
-//! Nothing is judged here: a difference is neither good nor bad.
+//! Frames are paired by trigger, sensor, time and sequence number; objects within a frame by class and overlap. With
+//! [`Tolerance::exact`] any difference in any field counts. With a tolerance, numbers may differ by it, the wording of
+//! `why` is not compared, and track ids may be others as long as one id of A always is the same id of B. Nothing is
+//! judged here: a difference is neither good nor bad.
 
 mod fields;
 mod matching;
@@ -12,10 +12,10 @@ mod text;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use ocellus_percept::report::{FrameReport, Object, SensorState, Trigger};
+use ocellus_percept::report::{FrameReport, Object};
 use serde::Serialize;
 
-use crate::objects::{ReadError, read_objects};
+use crate::objects::{ReadError, read_objects, state_name, trigger_name};
 pub use fields::{FieldChange, Tolerance};
 use matching::{TrackNames, match_objects};
 
@@ -135,14 +135,9 @@ pub fn compare_reports(a: &[FrameReport], b: &[FrameReport], tolerance: &Toleran
 fn by_key(reports: &[FrameReport]) -> BTreeMap<FrameKey, &FrameReport> {
     let mut frames = BTreeMap::new();
     for report in reports {
-        let trigger = match report.trigger {
-            Trigger::Camera => "camera",
-            Trigger::Lidar => "lidar",
-            Trigger::Tick => "tick",
-        };
         let mut key = FrameKey {
             t_ns: report.t.as_nanos(),
-            trigger: trigger.to_owned(),
+            trigger: trigger_name(report.trigger).to_owned(),
             sensor: report.sensor.clone().unwrap_or_default(),
             seq: report.seq.unwrap_or(0),
             repeat: 0,
@@ -237,15 +232,6 @@ impl FrameDiff {
         if self.examples.len() < EXAMPLES_PER_FRAME {
             self.examples.push(format!("{} #{}: {what}", object.class, object.track));
         }
-    }
-}
-
-fn state_name(state: SensorState) -> &'static str {
-    match state {
-        SensorState::Fresh => "fresh",
-        SensorState::Late => "late",
-        SensorState::Stale => "stale",
-        SensorState::Blind => "blind",
     }
 }
 

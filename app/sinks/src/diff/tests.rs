@@ -1,6 +1,7 @@
 //! What counts as a difference, and what does not.
 
 use ocellus_percept::detection::BoxPx;
+use ocellus_percept::report::SensorState;
 
 use super::*;
 use crate::objects::samples::{bare_object, full_object, full_report};

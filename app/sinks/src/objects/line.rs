@@ -148,7 +148,7 @@ fn write_infallible(out: &mut String, text: std::fmt::Arguments<'_>) {
     let _ = out.write_fmt(text);
 }
 
-fn trigger_name(trigger: Trigger) -> &'static str {
+pub(crate) fn trigger_name(trigger: Trigger) -> &'static str {
     match trigger {
         Trigger::Camera => "camera",
         Trigger::Lidar => "lidar",
@@ -156,7 +156,7 @@ fn trigger_name(trigger: Trigger) -> &'static str {
     }
 }
 
-fn state_name(state: SensorState) -> &'static str {
+pub(crate) fn state_name(state: SensorState) -> &'static str {
     match state {
         SensorState::Fresh => "fresh",
         SensorState::Late => "late",
@@ -165,7 +165,7 @@ fn state_name(state: SensorState) -> &'static str {
     }
 }
 
-pub(crate) fn source_name(source: DistanceSource) -> &'static str {
+fn source_name(source: DistanceSource) -> &'static str {
     match source {
         DistanceSource::Lidar => "lidar",
         DistanceSource::DepthScaled => "depth_scaled",

@@ -1,5 +1,5 @@
-//! The file itself. Each line goes to the operating system whole as soon as it is written, so that a killed run loses none;
-//! a line that the disk takes only in part is cut off again, so that what is there stays readable.
+//! The file itself. Each line goes to the operating system whole as soon as it is written, so that a killed run loses
+//! none; a line that the disk takes only in part is cut off again, so that what is there stays readable.
 
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};

@@ -1,7 +1,8 @@
-//! The screen as it opens: space at the left, cameras with boxes at the right, below them plots and the log; side panels hidden.
+//! The screen as it opens: space at the left, cameras with boxes and plots at the right, the log below; side panels
+//! hidden.
 //!
-//! rerun's blueprint offers no way to place the eye or colour a background, so these are logged into the same blueprint store
-//! beside what it makes.
+//! rerun's blueprint offers no way to place the eye or colour a background, so these are logged into the same blueprint
+//! store beside what it makes.
 
 use rerun::RecordingStream;
 use rerun::RecordingStreamBuilder;
@@ -82,28 +83,44 @@ fn is_blueprint(message: &LogMsg) -> bool {
     }
 }
 
+/// With space: space and log at the left; pictures and plots at the right. Without: pictures at the left, plots and log
+/// at the right. Shares are heights on a screen of 1600 x 900.
 fn layout(scene: &Scene, properties: &mut Vec<Property>) -> ContainerLike {
-    // Shares are heights on a screen of 1600 x 900.
-    let mut right: Vec<(ContainerLike, f32)> = Vec::new();
-    let picture_height = TITLE_HEIGHT + COLUMN_WIDTH / narrowest_aspect(scene);
-    if let Some(cameras) = cameras(scene) {
-        right.push((cameras, picture_height * scene.cameras.len().min(CAMERAS_STACKED_MAX) as f32));
-    }
-    if scene.depth && !scene.cameras.is_empty() {
-        right.push((one_or_tabs(scene.cameras.iter().map(|camera| depth_view(camera)).collect()), picture_height));
-    }
-    right.push((plot("Nearest obstacle, m", NEAREST, properties), 170.0));
-    right.push((plot("Latency, ms", LATENCY, properties), 190.0));
-    right.push((plot("Waiting in queues", QUEUES, properties), 120.0));
-
+    let pictures = pictures(scene);
     let log = log_view(properties);
-    let left = match has_space(scene) {
-        true => Vertical::new([space_view(scene, properties), log]).with_row_shares([4.5, 1.0]).into(),
-        false => log,
+    let plots = [
+        (plot("Nearest obstacle, m", NEAREST, properties), 170.0),
+        (plot("Latency, ms", LATENCY, properties), 190.0),
+        (plot("Waiting in queues", QUEUES, properties), 120.0),
+    ];
+    let (left, right, widths): (_, Vec<_>, _) = if has_space(scene) {
+        let space = space_view(scene, properties);
+        (vec![(space, 4.5), (log, 1.0)], pictures.into_iter().chain(plots).collect(), [5.0, 4.0])
+    } else if pictures.is_empty() {
+        (vec![(log, 1.0)], plots.into(), [1.0, 1.0])
+    } else {
+        (pictures, plots.into_iter().chain([(log, 250.0)]).collect(), [5.0, 3.0])
     };
-    let (views, shares): (Vec<ContainerLike>, Vec<f32>) = right.into_iter().unzip();
-    let right = Vertical::new(views).with_row_shares(shares).into();
-    Horizontal::new([left, right]).with_column_shares([if has_space(scene) { 5.0 } else { 2.0 }, 4.0]).into()
+    Horizontal::new([stack(left), stack(right)]).with_column_shares(widths).into()
+}
+
+/// Views one below the other, each with its share of the height.
+fn stack(views: Vec<(ContainerLike, f32)>) -> ContainerLike {
+    let (views, shares): (Vec<ContainerLike>, Vec<f32>) = views.into_iter().unzip();
+    Vertical::new(views).with_row_shares(shares).into()
+}
+
+/// Cameras and their depth, each with the height it needs.
+fn pictures(scene: &Scene) -> Vec<(ContainerLike, f32)> {
+    let height = TITLE_HEIGHT + COLUMN_WIDTH / narrowest_aspect(scene);
+    let mut views = Vec::new();
+    if let Some(cameras) = cameras(scene) {
+        views.push((cameras, height * scene.cameras.len().min(CAMERAS_STACKED_MAX) as f32));
+        if scene.depth {
+            views.push((one_or_tabs(scene.cameras.iter().map(|camera| depth_view(camera)).collect()), height));
+        }
+    }
+    views
 }
 
 /// Whether anything can have a place in space.

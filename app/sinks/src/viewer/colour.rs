@@ -9,8 +9,8 @@ const RANGE_FAR_M: f32 = 80.0;
 /// Steps of the table; finer ones cannot be told apart.
 const RANGE_STEPS: usize = 256;
 
-/// Anchors of the range map, evenly spaced in log range: red-orange, amber, lime, teal, blue, violet. Every one is light enough for a
-/// black background, and lightness falls from amber on, so that near stands out in gray too.
+/// Anchors of the range map, evenly spaced in log range: red-orange, amber, lime, teal, blue, violet. Every one is
+/// light enough for a black background, and lightness falls from amber on, so that near stands out in gray too.
 const RANGE_ANCHORS: [[f32; 3]; 6] = [
     [255.0, 84.0, 60.0],
     [255.0, 196.0, 64.0],

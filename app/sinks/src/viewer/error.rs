@@ -62,7 +62,9 @@ pub enum ViewerError {
         reason: String,
     },
     /// At the end the viewer did not take what was still on its way.
-    #[error("{target} did not take the last frames within {seconds} s: {reason}; they are not shown, all else is")]
+    #[error(
+        "{target} did not take the last frames, given up to {seconds} s: {reason}; they are not shown, all else is"
+    )]
     Unflushed {
         /// Viewer or file.
         target: String,

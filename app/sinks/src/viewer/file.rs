@@ -1,5 +1,6 @@
-//! The `.rrd` file. rerun's own file sink keeps up to 1024 messages of any size waiting and tells nobody when the disk is full;
-//! this one writes on the stream's own thread, so that a slow disk slows the caller, and keeps the first error.
+//! The `.rrd` file. rerun's own file sink keeps up to 1024 messages of any size waiting and tells nobody when the disk
+//! is full; this one writes on the stream's own thread, so that a slow disk slows the caller, and keeps the first
+//! error.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,7 @@
 //! Where the drive is now, and the log lines that stand there.
 //!
-//! A line without a time of its own stands at the time of the message before it; those that come before the first message
-//! are held until then, since the viewer has no place for them.
+//! A line without a time of its own stands at the time of the message before it; those that come before the first
+//! message are held until then, since the viewer has no place for them.
 
 use ocellus_percept::time::Timestamp;
 use rerun::RecordingStream;

@@ -1,10 +1,10 @@
 //! The rerun viewer: a running one, one that is started, or a file that one opens later.
 //!
-//! A [`Viewer`] shows messages in one place; for a file and a live viewer at once open two with the same recording id, each
-//! behind its own queue on its own thread. A file takes every message and slows its caller down to the disk's speed. A live viewer
-//! never blocks its caller: what it does not take in time is shed and counted, one that went away is looked for every
-//! second, and at the end it is given three. Timelines are sensor time and the frame's sequence number; host time
-//! appears nowhere.
+//! A [`Viewer`] shows messages in one place; for a file and a live viewer at once open two with the same recording id,
+//! each behind its own queue on its own thread. A file takes every message and slows its caller down to the disk's
+//! speed. A live viewer never blocks its caller: what it does not take in time is shed and counted, one that went away
+//! is looked for every second, and at the end it is given three. Timelines are sensor time and the frame's sequence
+//! number; host time appears nowhere.
 
 mod blueprint;
 mod colour;
@@ -99,8 +99,8 @@ impl std::fmt::Debug for Viewer {
 }
 
 impl Viewer {
-    /// Opens the place and sends it layout and calibration. Takes at most half a second for an address that is not there, 20 s
-    /// where a viewer is to be started. `recording_id` is the same for all viewers of a run.
+    /// Opens the place and sends it layout and calibration. Takes at most half a second for an address that is not
+    /// there, 20 s where a viewer is to be started. `recording_id` is the same for all viewers of a run.
     pub fn open(mode: &ViewerMode, scene: Scene, recording_id: &str) -> Result<Self, ViewerError> {
         let identity = Identity { name: scene.name.clone(), recording_id: recording_id.to_owned() };
         let stream = match mode {

@@ -17,6 +17,10 @@ const BOX_LINE_RISK: f32 = 3.0;
 const BOX_DRAW_ORDER: f32 = 10.0;
 /// Radius of the point that a label hangs on: no wider than a box's line.
 const LABEL_POINT_RADIUS: f32 = 1.0;
+/// Up to this many boxes all have their labels; of more, only the large ones and the risks, or none could be read.
+const LABELS_ALL_MAX: usize = 10;
+/// Share of the picture's height from which a box counts as large.
+const LABELLED_HEIGHT: f32 = 0.1;
 /// Share of the picture's height below which a label would be cut off.
 const LABEL_LOWEST: f32 = 0.86;
 /// Radius of an obstacle in space, points of the screen.
@@ -26,8 +30,8 @@ const ARROW_RADIUS: f32 = 1.5;
 /// Speeds below this are drawn without an arrow, m/s: noise of a standing obstacle.
 const SPEED_SHOWN_MPS: f64 = 0.3;
 
-/// Logs the boxes of a camera's frame onto its picture. The labels hang on points below the boxes: on the boxes themselves
-/// the viewer would break them to the box's width.
+/// Logs the boxes of a camera's frame onto its picture. The labels hang on points below the boxes: on the boxes
+/// themselves the viewer would break them to the box's width.
 pub(super) fn log_boxes(
     rec: &RecordingStream,
     camera: &str,
@@ -43,17 +47,26 @@ pub(super) fn log_boxes(
     )
     .with_colors(shown.iter().map(|(o, _)| object_colour(o)))
     .with_radii(shown.iter().map(|(o, _)| line(o)))
+    .with_labels(shown.iter().map(|(o, _)| label(o)))
+    .with_show_labels(false)
     .with_draw_order(BOX_DRAW_ORDER);
     rec.log(path.as_str(), &boxes).map_err(ViewerError::rerun(&path))?;
 
     let path = format!("{path}/labels");
-    let labels = Points2D::new(shown.iter().map(|(_, b)| label_place(b, size_px)))
-        .with_colors(shown.iter().map(|(o, _)| object_colour(o)))
+    let crowd = shown.len() > LABELS_ALL_MAX;
+    let labelled = || shown.iter().filter(|(o, b)| !crowd || is_risk(o) || is_large(b, size_px));
+    let labels = Points2D::new(labelled().map(|(_, b)| label_place(b, size_px)))
+        .with_colors(labelled().map(|(o, _)| object_colour(o)))
         .with_radii([Radius::new_ui_points(LABEL_POINT_RADIUS)])
-        .with_labels(shown.iter().map(|(o, _)| label(o)))
+        .with_labels(labelled().map(|(o, _)| label(o)))
         .with_show_labels(true)
         .with_draw_order(BOX_DRAW_ORDER);
     rec.log(path.as_str(), &labels).map_err(ViewerError::rerun(&path))
+}
+
+/// Whether the label of a box is worth its room in a crowd; the others show theirs under the pointer.
+fn is_large(b: &BoxPx, size_px: Option<[u32; 2]>) -> bool {
+    size_px.is_none_or(|[_, height]| b.height() >= height as f32 * LABELLED_HEIGHT)
 }
 
 /// Below the middle of the box, but within the picture: the view ends where the picture does.
@@ -143,6 +156,13 @@ mod tests {
         assert_eq!(label_place(&low, None), [20.0, 374.0]);
         assert_eq!(label_place(&low, Some([1242, 375])), [20.0, 375.0 * LABEL_LOWEST]);
         assert_eq!(label_place(&BoxPx { y1: 200.0, ..low }, Some([1242, 375])), [20.0, 200.0]);
+    }
+
+    #[test]
+    fn small_boxes_give_way_in_a_crowd() {
+        let tall = |height| BoxPx { x0: 0.0, y0: 0.0, x1: 10.0, y1: height };
+        assert!(is_large(&tall(38.0), Some([1242, 375])) && !is_large(&tall(37.0), Some([1242, 375])));
+        assert!(is_large(&tall(1.0), None), "without a size nothing is small");
     }
 
     #[test]

@@ -41,7 +41,8 @@ fn encoded_image(bytes: Vec<u8>) -> EncodedImage {
     media_type.map_or(image.clone(), |media_type| image.with_media_type(media_type))
 }
 
-/// The picture as JPEG; `None` for the subsampled formats, which the viewer takes as they are at 1.5 or 2 bytes a pixel.
+/// The picture as JPEG; `None` for the subsampled formats, which the viewer takes as they are at 1.5 or 2 bytes a
+/// pixel.
 fn jpeg_of(image: &Image) -> Option<Result<Vec<u8>, EncodingError>> {
     let colour = match image.format() {
         PixelFormat::Rgb8 => ColorType::Rgb,

@@ -1,4 +1,5 @@
-//! What does not change during a run: which sensors there are, where they sit, and under which path each thing is shown.
+//! What does not change during a run: which sensors there are, where they sit, and under which path each thing is
+//! shown.
 //!
 //! Everything three-dimensional hangs below [`VEHICLE`], in the vehicle frame (x forward, y left, z up).
 

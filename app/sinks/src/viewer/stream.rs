@@ -1,10 +1,10 @@
 //! One recording stream to one place, with a bound on what is on its way there.
 //!
-//! `rerun` blocks in `log` once 100 MiB are on their way, tries for ever to reach a viewer that is not there, never comes back
-//! to one that went away, and waits for ever when dropped before a stalled one. So a live stream is asked first
-//! ([`Stream::ready`]): a marker that follows each message through rerun's own threads says how much has arrived, and while
-//! too much has not, messages are shed. A viewer that was lost is looked for again, and a stream that cannot be flushed in time is left
-//! to the end of the process instead of being dropped.
+//! `rerun` blocks in `log` once 100 MiB are on their way, tries for ever to reach a viewer that is not there, never
+//! comes back to one that went away, and waits for ever when dropped before a stalled one. So a live stream is asked
+//! first ([`Stream::ready`]): a marker that follows each message through rerun's own threads says how much has arrived,
+//! and while too much has not, messages are shed. A viewer that was lost is looked for again, and a stream that cannot
+//! be flushed in time is left to the end of the process instead of being dropped.
 
 use std::any::Any;
 use std::path::PathBuf;
@@ -21,8 +21,8 @@ use super::connect::probe;
 use super::error::ViewerError;
 use super::file::{Failure, RrdFile};
 
-/// Bytes on their way to a live viewer before messages are shed: about ten frames of a camera and a LiDAR, and far below the 50 MiB
-/// at which rerun blocks.
+/// Bytes on their way to a live viewer before messages are shed: about ten frames of a camera and a LiDAR, and far
+/// below the 50 MiB at which rerun blocks.
 const IN_FLIGHT_MAX_BYTES: u64 = 24 * 1024 * 1024;
 /// How often a lost viewer is looked for: an attempt may take half a second.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);

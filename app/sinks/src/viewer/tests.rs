@@ -203,8 +203,8 @@ fn an_absent_viewer_is_an_error_with_a_remedy() {
     assert!(error.to_string().contains("--save"), "{error}");
 }
 
-/// The kernel takes the connection, and nobody ever reads from it: the worst of viewers. Every step must come back, memory must stay
-/// bounded by shedding, and the end must come too.
+/// The kernel takes the connection, and nobody ever reads from it: the worst of viewers. Every step must come back,
+/// memory must stay bounded by shedding, and the end must come too.
 #[test]
 fn a_viewer_that_does_not_read_costs_frames_and_never_blocks() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
