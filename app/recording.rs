@@ -7,7 +7,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use ocellus_percept::image::ImageView;
-use ocellus_sense::truth::{TRUTH_SCHEMA_NAME, truth_json};
+use ocellus_sense::truth::{TRUTH_TOPIC, truth_json};
 use ocellus_sense::{Drive, EncodedImage, ImageEncoding, Payload};
 use ocellus_sinks::mcap::{At, Compression, McapWriter, jpeg_from_image, topics};
 
@@ -15,8 +15,6 @@ use ocellus_sinks::mcap::{At, Compression, McapWriter, jpeg_from_image, topics};
 pub const JPEG_QUALITY: u8 = 88;
 /// Intrinsics are written again this often, for readers that begin in the middle, seconds of sensor time.
 const RIG_EVERY_S: f64 = 5.0;
-/// Schema of a truth message.
-const TRUTH_SCHEMA: (&str, &str) = (TRUTH_SCHEMA_NAME, include_str!("../launch/schemas/truth.schema.json"));
 
 /// What a recording holds.
 #[derive(Debug, Clone, Copy, Default)]
@@ -66,7 +64,7 @@ pub fn record(
             Payload::Image(picture) => {
                 write_picture(&mut writer, &sensor.name, entry.t, (picture, quality))?;
                 if let Some(labels) = drive.labels_at(index) {
-                    writer.json(topics::TRUTH, TRUTH_SCHEMA, entry.t, &truth_json(&sensor.name, entry.t, labels))?;
+                    writer.text(TRUTH_TOPIC, entry.t, &truth_json(&sensor.name, entry.t, labels))?;
                 }
             }
             Payload::Cloud(cloud) => {

@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::Args;
 use ocellus_percept::space::{Frame, Rig, Transform, Vehicle};
 use ocellus_sense::labels::LabelSummary;
-use ocellus_sense::{DriveInfo, OpenOptions, SensorInfo};
+use ocellus_sense::{DriveInfo, DriveKind, OpenOptions, SensorInfo};
 use serde_json::{Value, json};
 
 use crate::exit::{self, Outcome};
@@ -58,6 +58,7 @@ impl Inspect {
         match extension.as_str() {
             "onnx" => self.model(),
             _ if self.path.join("model.toml").is_file() => self.model(),
+            "toml" if matches!(ocellus_sense::probe(&self.path), Ok(DriveKind::Simulated)) => self.drive(),
             "toml" => launch(&self.path),
             "yaml" | "yml" => calibration(&self.path),
             _ if models::is_shipped(&self.path) && !self.path.exists() => self.model(),

@@ -30,7 +30,7 @@ use ocellus_flow::threads::{Crew, CrewReport, JoinLimits, OnFailure, detach};
 use ocellus_percept::image::Image;
 use ocellus_percept::tensor::Preprocessor;
 use ocellus_sense::{Drive, DriveKind, OpenOptions, StampPolicy};
-use ocellus_sinks::viewer::{LogLevel, Scene, Viewer, ViewerMode};
+use ocellus_sinks::viewer::{LogLevel, Scene, VehicleOutline, Viewer, ViewerMode};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -327,8 +327,19 @@ impl Pipeline<'_> {
             lidar: !self.chosen.names(ocellus_sense::SensorKind::Lidar).is_empty(),
             depth,
             rig: info.rig.clone(),
-            outline: None,
+            outline: self.outline(),
         }
+    }
+
+    /// The vehicle's drawing, standing on the ground where the frame's height above it is known.
+    fn outline(&self) -> Option<VehicleOutline> {
+        let origin_height_m = match self.drive.info().kind {
+            // The velodyne's height above the road in KITTI's set-up.
+            DriveKind::KittiRaw | DriveKind::KittiObject => 1.73,
+            DriveKind::Simulated => 0.0,
+            _ => return None,
+        };
+        Some(VehicleOutline::car(origin_height_m))
     }
 
     fn recording_id(&self) -> String {

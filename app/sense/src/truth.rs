@@ -1,4 +1,4 @@
-//! Labels as JSON, one message per camera frame: how a recording carries its truth beside its sensors.
+//! Labels as JSON text, one message per camera frame: how a recording carries its truth beside its sensors.
 //!
 //! Schema: launch/schemas/truth.schema.json. Boxes in pixels of the source picture, cuboids in the vehicle frame, metres.
 
@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::labels::{Cuboid, Label};
 
-/// The name of the schema of a truth message.
-pub const TRUTH_SCHEMA_NAME: &str = "ocellus.truth";
+/// The topic of truth messages in our own recordings, each a `std_msgs/String`.
+pub const TRUTH_TOPIC: &str = "/ocellus/truth";
 
 /// One camera frame's labels as written.
 #[derive(Serialize, Deserialize)]
@@ -69,8 +69,8 @@ pub fn truth_json(camera: &str, t: Timestamp, labels: &[Label]) -> String {
 ///
 /// # Errors
 /// What serde says of a text that is no truth message.
-pub fn parse_truth(text: &[u8]) -> Result<TruthFrame, serde_json::Error> {
-    let message: Message = serde_json::from_slice(text)?;
+pub fn parse_truth(text: &str) -> Result<TruthFrame, serde_json::Error> {
+    let message: Message = serde_json::from_str(text)?;
     let labels = message.labels.into_iter().map(read).collect();
     Ok(TruthFrame { camera: message.camera, t: Timestamp::from_nanos(message.t_ns), labels })
 }
@@ -128,12 +128,12 @@ mod tests {
             points_inside: Some(12),
         };
         let t = Timestamp::from_nanos(1_700_000_000_000_000_001);
-        let frame = parse_truth(truth_json("camera", t, std::slice::from_ref(&label)).as_bytes()).unwrap();
+        let frame = parse_truth(&truth_json("camera", t, std::slice::from_ref(&label))).unwrap();
         assert_eq!((frame.camera.as_str(), frame.t), ("camera", t));
         let back = &frame.labels[0];
         assert_eq!((&back.class, &back.track, back.box_px), (&label.class, &label.track, label.box_px));
         let (a, b) = (label.cuboid.unwrap(), back.cuboid.as_ref().unwrap());
         assert!((a.centre().xyz - b.centre().xyz).norm() < 1e-12 && a.size_m == b.size_m);
-        assert!(parse_truth(b"{}").is_err());
+        assert!(parse_truth("{}").is_err());
     }
 }

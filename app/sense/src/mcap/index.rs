@@ -6,6 +6,7 @@ use std::path::Path;
 
 use ocellus_percept::time::Timestamp;
 
+use super::cdr::Cdr;
 use super::container::{Item, Place, Walked, walk};
 use super::fault::Fault;
 use super::message::{CameraMessage, Form, Head, ImuMessage, Kind, Link, OdometryMessage, Wire};
@@ -113,7 +114,7 @@ impl Gatherer {
         let stream = streams.iter().position(is_this).unwrap_or_else(|| {
             streams.push(Stream {
                 topic: channel.topic.clone(),
-                kind: Kind::of(&schema, &channel.message_encoding),
+                kind: Kind::of(&channel.topic, &schema, &channel.message_encoding),
                 schema,
                 encoding: channel.message_encoding.clone(),
                 messages: 0,
@@ -176,7 +177,7 @@ impl Gatherer {
                 self.index.poses.push((index, time(message.stamp, log_ns), message));
             }
             Kind::Truth => {
-                let frame = parse_truth(content);
+                let frame = parse_truth(Cdr::new(content)?.string("data")?);
                 let fault =
                     |e: serde_json::Error| Fault::value("truth message", "labels of a camera frame", e.to_string());
                 self.index.truth.push(frame.map_err(fault)?);

@@ -2,7 +2,7 @@
 //!
 //! [`Kind`] tells from a channel's schema and encoding what to do with it.
 
-use crate::truth::TRUTH_SCHEMA_NAME;
+use crate::truth::TRUTH_TOPIC;
 use nalgebra::{Isometry3, Quaternion, Translation3, UnitQuaternion, Vector3};
 use ocellus_percept::time::Timestamp;
 
@@ -58,10 +58,10 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// By schema name and message encoding; `None` for what is not read.
-    pub(crate) fn of(schema: &str, encoding: &str) -> Option<Self> {
+    /// By topic, schema name and message encoding; `None` for what is not read.
+    pub(crate) fn of(topic: &str, schema: &str, encoding: &str) -> Option<Self> {
         match encoding {
-            "json" if schema == TRUTH_SCHEMA_NAME => Some(Self::Truth),
+            "cdr" if topic == TRUTH_TOPIC && schema == "std_msgs/msg/String" => Some(Self::Truth),
             "cdr" => Some(match schema.replace("/msg/", "/").as_str() {
                 "sensor_msgs/CompressedImage" => Self::Sensor(Wire::Ros, Form::Compressed),
                 "sensor_msgs/Image" => Self::Sensor(Wire::Ros, Form::Raw),
