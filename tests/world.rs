@@ -193,7 +193,9 @@ fn distances_positions_velocities_and_ids_hold_against_the_worlds_truth_at_any_r
         let near = judged.iter().filter(|j| j.range_m < 25.0);
         let position = median(near.map(|j| j.position_error_m).collect());
         let mut seen: BTreeMap<u64, f64> = BTreeMap::new();
-        judged.iter().for_each(|j| drop(seen.entry(j.track).or_insert(j.t_s)));
+        for j in &judged {
+            seen.entry(j.track).or_insert(j.t_s);
+        }
         let settled = judged.iter().filter(|j| j.t_s - seen[&j.track] >= 1.0 && j.range_m < 40.0);
         let velocity = median(settled.filter_map(|j| j.velocity_error_mps).collect());
         // One object, one id, through gaps of up to half a second.

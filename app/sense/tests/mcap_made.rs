@@ -22,7 +22,7 @@ impl Cdr {
     }
 
     fn put<const N: usize>(mut self, little: [u8; N]) -> Self {
-        while (self.bytes.len() - 4) % N != 0 {
+        while !(self.bytes.len() - 4).is_multiple_of(N) {
             self.bytes.push(0xEE);
         }
         let mut bytes = little;

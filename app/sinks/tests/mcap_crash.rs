@@ -13,6 +13,8 @@ use crate::support::{sweep, write_all};
 
 /// Names the file that the child process writes.
 const PATH_VARIABLE: &str = "OCELLUS_TEST_RECORDING";
+/// The same, for the process that may not write much.
+const LIMITED_VARIABLE: &str = "OCELLUS_TEST_LIMITED_RECORDING";
 /// Messages a second that the child writes.
 const RATE_HZ: u64 = 100;
 
@@ -120,4 +122,42 @@ fn after_a_kill_all_but_the_last_second_is_readable() {
     let expected = written.iter().filter(|t| **t <= last_read).count();
     assert!(drive.entries().len() >= expected && expected > 5, "{} of {expected}", drive.entries().len());
     (0..drive.entries().len()).for_each(|i| assert!(drive.read(i).is_ok()));
+}
+
+/// Not a test of its own: what the process does that may not write more than so many bytes.
+#[test]
+fn child_records_until_it_may_write_no_more() {
+    let Some(path) = std::env::var_os(LIMITED_VARIABLE) else { return };
+    let mut writer = McapWriter::create(Path::new(&path), Compression::None).unwrap();
+    let refused = (0..10_000).find_map(|index| {
+        writer
+            .points(&topics::points("points"), &At::new(crate::support::at(index), "points"), &sweep(index % 50))
+            .err()
+    });
+    let text = refused.unwrap().to_string();
+    assert!(text.contains("ends there"), "{text}");
+    let again = writer.points("/points", &At::new(crate::support::at(0), "points"), &sweep(0)).unwrap_err().to_string();
+    assert!(again.contains("has ended after"), "{again}");
+    assert!(writer.finish().is_err());
+    println!("refused: {text}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_disk_that_takes_no_more_leaves_whole_chunks() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("limited.mcap");
+    // 512-byte blocks; the signal is ignored, so that writing fails as on a full disk.
+    let script = r#"trap "" XFSZ; ulimit -f 400; exec "$0" --exact mcap_crash::child_records_until_it_may_write_no_more --nocapture"#;
+    let child = std::env::current_exe().unwrap();
+    let output = Command::new("sh").args(["-c", script]).arg(child).env(LIMITED_VARIABLE, &path).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success() && said.contains("refused: "), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    let drive = open(&path, &OpenOptions::default()).unwrap();
+    let lost = &drive.info().lost;
+    assert!(lost.len() == 1 && lost[0].contains("no footer"), "cut back to a whole chunk: {lost:?}");
+    assert!(drive.entries().len() > 20, "{}", drive.entries().len());
+    (0..drive.entries().len()).for_each(|i| assert!(drive.read(i).is_ok()));
+    let holds = format!("holds {} messages", drive.entries().len());
+    assert!(said.contains(&holds), "{holds} in {said}");
 }

@@ -5,7 +5,7 @@
 //! place afterwards, in any order, a few chunks being kept. A summary is not needed; a file that is cut off gives all that is
 //! whole and says what is lost.
 //!
-//! Sensors are named by their topics (`names`); sensor time is the message's stamp (its time of logging where the stamp is
+//! Sensors are named by their topics (`names.rs` has the rule); sensor time is the message's stamp (its time of logging where the stamp is
 //! zero); the vehicle frame is `base_link`, to which transforms are chained. Everything unknown is named in the notes.
 //!
 //! Not read: ROS 1 messages, JSON, compressed video, Bayer patterns, depth pictures, service events.
