@@ -42,6 +42,8 @@ pub fn dispatch(input: &Receiver<Item>, models: &[Sender<Job>], perceive: &Sende
 }
 
 /// How a network's outputs are read.
+// One per network and run: its size does not matter.
+#[allow(clippy::large_enum_variant)]
 pub enum Reader {
     /// A detector.
     Detector {
