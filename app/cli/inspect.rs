@@ -62,6 +62,7 @@ impl Inspect {
             "toml" => launch(&self.path),
             "yaml" | "yml" => calibration(&self.path),
             _ if models::is_shipped(&self.path) && !self.path.exists() => self.model(),
+            _ if holds_calibration(&self.path) => calibration(&self.path),
             _ => self.drive(),
         }
     }
@@ -82,6 +83,13 @@ impl Inspect {
         let model = models::load(&runtime, &request)?;
         Ok(Found { text: model.describe(), json: model.to_json() })
     }
+}
+
+/// Whether a path is a folder of YAML files that no drive claims.
+fn holds_calibration(path: &Path) -> bool {
+    let is_yaml = |p: &Path| p.extension().is_some_and(|e| e == "yaml" || e == "yml");
+    let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+    entries.map(|e| e.path()).any(|p| is_yaml(&p)) && ocellus_sense::probe(path).is_err()
 }
 
 fn launch(path: &Path) -> Result<Found> {

@@ -1,4 +1,4 @@
-//! Launch files, in two steps: [`file`] is the TOML as written, [`plan`] is what was validated and is run.
+//! Launch files, in two steps: [`mod@file`] is the TOML as written, [`plan`] is what was validated and is run.
 //!
 //! `replay DRIVE ...` builds the same [`file::LaunchFile`] from flags, so that a run and a replay differ in nothing else.
 

@@ -152,6 +152,7 @@ impl Summary {
         if let Some((distance, class, source)) = &e.seen.nearest {
             lines.push(format!("  nearest   {class} at {distance:.2} m by {source}"));
         }
+        lines.extend(providers(&e.run));
         for (name, f) in &e.latency.end_to_end {
             lines.push(format!(
                 "  age       {name}: p50 {:.1}, p95 {:.1}, p99 {:.1}, max {:.1} ms",
@@ -183,4 +184,23 @@ impl Summary {
         rows.sort_by(|a, b| b.0.total_cmp(&a.0));
         rows.iter().map(|(share, name)| format!("{name} {:.0} %", share * 100.0)).collect::<Vec<_>>().join(", ")
     }
+}
+
+/// A line per network: which provider runs which share of its nodes.
+fn providers(run: &Map<String, Value>) -> Vec<String> {
+    let models = run.get("models").and_then(Value::as_array).into_iter().flatten();
+    models
+        .map(|model| {
+            let nodes = model["nodes"].as_object().into_iter().flatten();
+            let share = |v: &Value| v["share"].as_f64().unwrap_or(0.0) * 100.0;
+            let mut rows: Vec<String> =
+                nodes.map(|(name, v)| format!("{name} {:.0} % of the nodes", share(v))).collect();
+            if rows.is_empty() {
+                rows.push("this library does not tell who runs which node".to_owned());
+            }
+            let failed = model["providers_failed"].as_array().into_iter().flatten();
+            rows.extend(failed.map(|f| format!("{} DOES NOT RUN", f["provider"].as_str().unwrap_or("?"))));
+            format!("  network   {}: {}", model["name"].as_str().unwrap_or("?"), rows.join(", "))
+        })
+        .collect()
 }
