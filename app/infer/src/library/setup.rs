@@ -75,7 +75,7 @@ impl std::fmt::Display for SetupEvent {
 /// Finds the library, or fetches the pinned one where there is none or the cached one is unfit.
 ///
 /// # Errors
-/// Those of [`locate`] that fetching does not mend, and those of [`setup`].
+/// Those of [`locate()`] that fetching does not mend, and those of [`setup()`].
 pub fn ensure(options: &LocateOptions, progress: &mut dyn FnMut(SetupEvent)) -> Result<Library, LibraryError> {
     match locate(options) {
         Err(error) if error.mended_by_setup() => match &options.cache {
@@ -94,10 +94,10 @@ pub fn setup(progress: &mut dyn FnMut(SetupEvent)) -> Result<Library, LibraryErr
     setup_in(&default_cache()?, progress)
 }
 
-/// As [`setup`], into the cache folder `cache` (`.../ocellus`).
+/// As [`setup()`], into the cache folder `cache` (`.../ocellus`).
 ///
 /// # Errors
-/// As [`setup`].
+/// As [`setup()`].
 pub fn setup_in(cache: &Path, progress: &mut dyn FnMut(SetupEvent)) -> Result<Library, LibraryError> {
     let wheel = wheel::ours()?;
     let releases = wheel::releases(cache);
