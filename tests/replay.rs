@@ -77,7 +77,7 @@ fn kitti_raw_gives_tracked_obstacles_with_lidar_distances() {
     assert_eq!(run["models"][0]["sha256"].as_str().unwrap().len(), 64);
     let latency = json(out.path().join("latency.json"));
     let stages = ["read", "decode", "preprocess", "infer", "outputs", "fuse", "track", "write"].map(|s| ("stages", s));
-    for (part, stage) in stages.into_iter().chain([("end_to_end", "read_to_report")]) {
+    for (part, stage) in stages.into_iter().chain([("end_to_end", "image_02")]) {
         let row = &latency[part][stage];
         assert!(row["count"].as_u64().unwrap() >= 16, "{stage}: {row}");
         assert!(row["p50_ms"].as_f64().unwrap() <= row["max_ms"].as_f64().unwrap(), "{stage}: {row}");
@@ -114,6 +114,36 @@ fn two_replays_give_the_same_bytes_whatever_the_threads_and_the_load() {
     let same =
         ocellus(["diff".as_ref(), folder.path().join("one").as_os_str(), folder.path().join("four").as_os_str()]);
     assert_eq!(same.code, 0, "{}\n{}", same.out, same.err);
+}
+
+#[test]
+fn a_run_is_exported_in_the_forms_of_others() {
+    let Some(drive) = real_data("drives/kitti_object") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let said = replay(&drive, Some(Path::new("truth")), &run, &[]);
+    assert_eq!(said.code, 0, "{}\n{}", said.out, said.err);
+    let export = |form: &str, out: &Path| {
+        let words =
+            ["export".as_ref(), run.as_os_str(), "--as".as_ref(), form.as_ref(), "--out".as_ref(), out.as_os_str()];
+        let said = ocellus(words);
+        assert_eq!(said.code, 0, "{form}: {}\n{}", said.out, said.err);
+    };
+    let coco = folder.path().join("coco.json");
+    export("coco", &coco);
+    let rows = json(coco);
+    let car = rows.as_array().unwrap().iter().find(|r| r["category_id"] == 3).unwrap();
+    assert_eq!(car["image_id"], 1, "{car}");
+    let mot = folder.path().join("mot.txt");
+    export("mot", &mot);
+    assert_eq!(std::fs::read_to_string(mot).unwrap().lines().count(), 6);
+    let kitti = folder.path().join("kitti");
+    export("kitti", &kitti);
+    let label = std::fs::read_to_string(kitti.join("000000.txt")).unwrap();
+    let words: Vec<&str> = label.split_whitespace().collect();
+    assert_eq!(words.len(), 16, "{label}");
+    let number = |i: usize| words[i].parse::<f64>().unwrap();
+    assert!((number(4) - 712.4).abs() < 0.01 && (number(7) - 307.92).abs() < 0.01, "{label}");
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod demo;
 mod detect;
 mod diff;
 mod eval;
+mod export;
 mod inspect;
 mod record;
 mod replay;
@@ -44,6 +45,8 @@ pub enum Verb {
     Diff(diff::Diff),
     /// Evaluate detections or tracks against ground truth.
     Eval(eval::Eval),
+    /// Write a run's objects in the forms that others' evaluators read.
+    Export(export::Export),
     /// Bare detections on pictures, as COCO results.
     Detect(detect::Detect),
     /// Say what a drive, a model, a calibration or a launch file holds.
@@ -63,6 +66,7 @@ impl Verb {
             Self::Replay(verb) => verb.run(),
             Self::Diff(verb) => verb.run(),
             Self::Eval(verb) => verb.run(),
+            Self::Export(verb) => verb.run(),
             Self::Detect(verb) => verb.run(),
             Self::Inspect(verb) => verb.run(),
             Self::Setup(verb) => verb.run(),

@@ -192,7 +192,7 @@ impl Pipeline<'_> {
             seen: Arc::clone(&self.seen),
             fusing: self.stage("fuse"),
             tracking: self.stage("track"),
-            end_to_end: self.latency.series(Kind::EndToEnd, "read_to_report"),
+            end_to_end: self.chosen.sensors.iter().map(|s| self.latency.series(Kind::EndToEnd, &s.name)).collect(),
         });
         crew.spawn("perceive", move || perceive.run(&perceive_input))?;
 

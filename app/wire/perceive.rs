@@ -57,8 +57,8 @@ pub struct PerceiveParts {
     pub fusing: Series,
     /// Time of tracking.
     pub tracking: Series,
-    /// Time from reading to report.
-    pub end_to_end: Series,
+    /// Time from reading to report, by run sensor.
+    pub end_to_end: Vec<Series>,
 }
 
 /// The perceiving thread.
@@ -206,7 +206,7 @@ impl Perceive {
             open &= self.lidar_report(&origin, &cloud);
         }
         self.sweeps[origin.sensor] = Some(CurrentSweep { cloud, t: origin.t, entry: origin.entry });
-        self.parts.end_to_end.record(origin.received_at.elapsed());
+        self.parts.end_to_end[origin.sensor].record(origin.received_at.elapsed());
         origin.ticket.processed();
         open
     }
@@ -257,7 +257,7 @@ impl Perceive {
         self.parts.classes.suppress_across_models(&mut detections);
         let objects = self.understand(&origin, frame, &detections, depth.as_deref());
         let report = self.report(&origin, Trigger::Camera, SensorState::Fresh, Some(objects));
-        self.parts.end_to_end.record(origin.received_at.elapsed());
+        self.parts.end_to_end[origin.sensor].record(origin.received_at.elapsed());
         let perceived = Perceived {
             report: Arc::new(report),
             picture: Some(Arc::clone(&frame.picture)),
