@@ -53,6 +53,10 @@ pub struct Model {
     pub manifest: Option<PathBuf>,
     /// Licence text of the manifest.
     pub licence: Option<String>,
+    /// The lowest score its manifest lists detections from, where it says one.
+    pub told_score: Option<f32>,
+    /// The lowest score of each class; empty where the manifest asks nothing of single classes.
+    pub class_scores: Vec<f32>,
     /// The network, ready to run.
     pub network: Network,
     /// The ONNX Runtime that runs it.
@@ -88,18 +92,31 @@ pub fn load(runtime: &Runtime, request: &ModelRequest) -> Result<Model> {
     if let Some(manifest) = &parsed {
         check_digest(&file, &manifest.sha256).map_err(exit::unmet)?;
     }
-    let mut network = Network::load(runtime, &file, &session_options(request)?).map_err(|error| match error {
+    let options = session_options(request, parsed.as_ref())?;
+    let mut network = Network::load(runtime, &file, &options).map_err(|error| match error {
         InferError::RequiredProvider { .. } => exit::unmet(error),
         InferError::Missing { .. } => exit::usage(error),
         other => other.into(),
     })?;
-    let spec = specification(&file, &network, parsed.as_ref())?;
+    let mut spec = specification(&file, &network, parsed.as_ref())?;
     shape_inputs(&mut network, &spec)?;
     for extra in extra_inputs(&spec, network.inputs()).map_err(exit::usage)? {
         network.set_input_shape(&extra.name, &extra.shape)?;
         network.input_i64_mut(&extra.name)?.copy_from_slice(&extra.data);
     }
-    Ok(Model { file, spec, manifest, licence: parsed.map(|m| m.licence), network, library: runtime.library().clone() })
+    let mut class_scores = Vec::new();
+    if let Some(told) = &parsed {
+        if !told.thresholds.per_class.is_empty() {
+            class_scores = told.class_scores(&spec.classes).with_context(at).map_err(exit::usage)?;
+        }
+        if let Some(wanted) = told.providers.as_ref().filter(|wanted| **wanted != request.providers) {
+            let (used, wanted) = (request.providers.join(", "), wanted.join(", "));
+            spec.guesses.push(format!("providers {used}: the launch file decides; model.toml would have {wanted}"));
+        }
+    }
+    let told_score = parsed.as_ref().and_then(|m| m.thresholds.score);
+    let licence = parsed.map(|m| m.licence);
+    Ok(Model { file, spec, manifest, licence, told_score, class_scores, network, library: runtime.library().clone() })
 }
 
 fn specification(file: &Path, network: &Network, manifest: Option<&ModelManifest>) -> Result<ModelSpec> {
@@ -123,11 +140,11 @@ fn shape_inputs(network: &mut Network, spec: &ModelSpec) -> Result<()> {
     Ok(())
 }
 
-fn session_options(request: &ModelRequest) -> Result<SessionOptions> {
+fn session_options(request: &ModelRequest, manifest: Option<&ModelManifest>) -> Result<SessionOptions> {
     let parse = |name: &String| Provider::from_str(name).map_err(exit::usage);
     Ok(SessionOptions {
         providers: request.providers.iter().map(parse).collect::<Result<_>>()?,
-        require: request.require.as_ref().map(parse).transpose()?,
+        require: request.require.as_ref().or(manifest.and_then(|m| m.require.as_ref())).map(parse).transpose()?,
         intra_threads: request.intra_threads,
         ..SessionOptions::default()
     })
@@ -286,7 +303,7 @@ impl PictureDetector {
     /// Takes a loaded detector. Errors: a head that gives no detections, inputs that nothing explains.
     pub fn new(model: Model) -> Result<Self> {
         let preprocessor = Preprocessor::new(&model.spec.input)?;
-        let decoder = Decoder::new(&model.spec, model.network.outputs())?;
+        let decoder = Decoder::new(&model.spec, model.network.outputs())?.with_class_scores(model.class_scores.clone());
         Ok(Self { model, preprocessor, decoder })
     }
 

@@ -173,3 +173,44 @@ fn a_changed_byte_refuses_to_load() {
     assert_eq!(said.code, 4, "{}\n{}", said.out, said.err);
     assert!(said.err.contains("depth_metric.onnx"), "{}", said.err);
 }
+
+/// A model folder around the detector of three colours, its manifest ending in `thresholds`.
+fn detector_model(folder: &Path, more: &str) -> PathBuf {
+    let (model, file) = (folder.join("colours"), "yolov8_nonsquare_fp32.onnx");
+    fs::create_dir(&model).unwrap();
+    let bytes = fs::read(network(file)).unwrap();
+    let sha256: String = Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect();
+    fs::write(model.join(file), bytes).unwrap();
+    let head = format!("name = \"colours\"\nfile = \"{file}\"\nsha256 = \"{sha256}\"\nlicence = \"MIT\"\n");
+    fs::write(model.join("model.toml"), head + more).unwrap();
+    model
+}
+
+#[test]
+fn what_a_manifest_asks_for_is_heeded() {
+    let detections = |more: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        let pictures = folder.path().join("pictures");
+        fs::create_dir(&pictures).unwrap();
+        let red = |x: u32, y: u32| if x / 16 == 10 && y / 16 == 6 { [255, 0, 0] } else { [0, 0, 0] };
+        picture(&pictures.join("000001.png"), red);
+        let (model, out) = (detector_model(folder.path(), more), folder.path().join("run"));
+        let said = ocellus([
+            "replay".as_ref(),
+            pictures.as_os_str(),
+            "--model".as_ref(),
+            model.as_os_str(),
+            "--out".as_ref(),
+            out.as_os_str(),
+        ]);
+        let text = fs::read_to_string(out.join("objects.jsonl")).unwrap_or_default();
+        let line: Value = text.lines().next().map_or(Value::Null, |l| serde_json::from_str(l).unwrap());
+        (said.code, line["objects"].as_array().map(Vec::len))
+    };
+    assert_eq!(detections(""), (0, Some(1)));
+    // The red box scores 0.99995: a higher bound on its class, or on all, leaves it out; one on another class does not.
+    assert_eq!(detections("[thresholds]\nper_class = { red = 0.99999 }\n"), (0, Some(0)));
+    assert_eq!(detections("[thresholds]\nper_class = { green = 0.99999 }\n"), (0, Some(1)));
+    assert_eq!(detections("[thresholds]\nscore = 0.99999\n"), (0, Some(0)));
+    assert_eq!(detections("require = \"tensorrt\"\n"), (4, None));
+}

@@ -82,10 +82,19 @@ pub struct Times {
 
 impl Infer {
     /// A thread for the `model`-th network. Errors: outputs that do not fit its head, inputs that nothing explains.
-    pub fn new(model: usize, spec: &ModelSpec, network: Network, times: Times, notes: Notes) -> Result<Self> {
+    pub fn new(
+        model: usize,
+        spec: &ModelSpec,
+        (network, class_scores): (Network, Vec<f32>),
+        times: Times,
+        notes: Notes,
+    ) -> Result<Self> {
         let reader = match spec.head {
             HeadFamily::Depth => Reader::Depth(spec.depth.context("a depth network must say whether it is metric")?),
-            _ => Reader::Detector { decoder: Decoder::new(spec, network.outputs())?, thresholds: spec.thresholds },
+            _ => {
+                let decoder = Decoder::new(spec, network.outputs())?.with_class_scores(class_scores);
+                Reader::Detector { decoder, thresholds: spec.thresholds }
+            }
         };
         Ok(Self { model, network, input: spec.input.name.clone(), reader, times, notes })
     }

@@ -164,8 +164,8 @@ impl Pipeline<'_> {
     /// Starts all threads, last stage first, and waits for their end.
     fn start(&self, models: Vec<Model>, writer: ocellus_sinks::objects::ObjectsWriter) -> Result<CrewReport> {
         let crew = &self.crew;
-        let report_score =
-            self.plan.models.iter().filter_map(|m| m.score).fold(None, min).unwrap_or(REPORT_SCORE_DEFAULT);
+        let told = self.plan.models.iter().zip(&models).filter_map(|(plan, model)| plan.score.or(model.told_score));
+        let report_score = told.fold(None, min).unwrap_or(REPORT_SCORE_DEFAULT);
         let has_depth = models.iter().any(Model::is_depth);
         let truth = self.truth.as_ref().map(Truth::classes);
         let classes = Classes::new(models.iter().map(|m| m.spec.classes.as_slice()).chain(truth));
@@ -284,7 +284,7 @@ impl Pipeline<'_> {
             let mut spec = model.spec;
             spec.thresholds.score = report_score.min(TRACKED_SCORE_MIN);
             let times = Times { inferring: self.stage("infer"), decoding: self.stage("outputs") };
-            let infer = Infer::new(index, &spec, model.network, times, self.notes.clone());
+            let infer = Infer::new(index, &spec, (model.network, model.class_scores), times, self.notes.clone());
             let infer = infer.context(name.clone()).map_err(exit::usage)?;
             let (sender, jobs) = self.queue::<Job>(QueueSpec::block(format!("model {name}"), MODEL_QUEUE));
             let perceive = perceive.clone();

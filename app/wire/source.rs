@@ -52,26 +52,16 @@ pub fn order_entries(drive: &dyn Drive, sensors: &[Option<usize>], wait_s: f64) 
         SensorKind::Camera => entry.t.plus_seconds(wait_s),
         SensorKind::Lidar => entry.t,
     };
+    // Sweeps before frames of the same instant: "at or before" includes "at".
+    let rank = |entry: &ocellus_sense::Entry| match infos[entry.sensor].kind {
+        SensorKind::Lidar => 0,
+        SensorKind::Camera => 1,
+    };
     let chosen = drive.entries().iter().enumerate();
-    let mut order: Vec<_> = chosen
-        .filter_map(|(i, entry)| Some((due(entry), entry.sensor_rank(infos), i, sensors[entry.sensor]?)))
-        .collect();
+    let mut order: Vec<_> =
+        chosen.filter_map(|(i, entry)| Some((due(entry), rank(entry), i, sensors[entry.sensor]?))).collect();
     order.sort_by_key(|&(due, rank, i, _)| (due, rank, i));
     order.into_iter().map(|(_, _, i, sensor)| (i, sensor)).collect()
-}
-
-/// Sweeps before frames of the same instant: "at or before" includes "at".
-trait Rank {
-    fn sensor_rank(&self, infos: &[ocellus_sense::SensorInfo]) -> u8;
-}
-
-impl Rank for ocellus_sense::Entry {
-    fn sensor_rank(&self, infos: &[ocellus_sense::SensorInfo]) -> u8 {
-        match infos[self.sensor].kind {
-            SensorKind::Lidar => 0,
-            SensorKind::Camera => 1,
-        }
-    }
 }
 
 impl Source {

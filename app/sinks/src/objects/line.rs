@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use ocellus_percept::report::{DistanceSource, FrameReport, Object, Risk, SensorState, Trigger};
+use ocellus_percept::report::{FrameReport, Object, Risk, SensorState, Trigger};
 
 /// Decimals of pixel coordinates: a hundredth of a pixel is below any detector's repeatability.
 const PX_PLACES: usize = 2;
@@ -56,7 +56,7 @@ fn write_object(out: &mut String, object: &Object) {
     if let Some(distance_m) = object.distance_m.filter(|d| d.is_finite()) {
         write_number(out, "distance_m", Some(distance_m), METRE_PLACES);
         if let Some(source) = object.distance_source {
-            write_name(out, "distance_source", source_name(source));
+            write_name(out, "distance_source", source.name());
         }
         write_number(out, "distance_sigma_m", object.distance_sigma_m, METRE_PLACES);
     }
@@ -165,16 +165,6 @@ pub(crate) fn state_name(state: SensorState) -> &'static str {
     }
 }
 
-fn source_name(source: DistanceSource) -> &'static str {
-    match source {
-        DistanceSource::Lidar => "lidar",
-        DistanceSource::DepthScaled => "depth_scaled",
-        DistanceSource::DepthMetric => "depth_metric",
-        DistanceSource::GroundPlane => "ground_plane",
-        DistanceSource::SizePrior => "size_prior",
-    }
-}
-
 fn risk_name(risk: Risk) -> &'static str {
     match risk {
         Risk::Clear => "clear",
@@ -188,6 +178,7 @@ fn risk_name(risk: Risk) -> &'static str {
 mod tests {
     use super::*;
     use crate::objects::samples::{bare_object, full_report};
+    use ocellus_percept::report::DistanceSource;
 
     fn line_of(report: &FrameReport) -> String {
         let mut out = String::new();
