@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::support::root;
 
 /// Who may import whom among our crates (the binary may import all). Twin of the picture in app/ARCHITECTURE.md.
-const EDGES: [(&str, &[&str]); 7] = [
+const EDGES: [(&str, &[&str]); 8] = [
     ("percept", &[]),
     ("flow", &[]),
     ("world", &["percept"]),
@@ -15,6 +15,7 @@ const EDGES: [(&str, &[&str]); 7] = [
     ("sinks", &["percept"]),
     ("judge", &["percept"]),
     ("sense", &["percept", "world"]),
+    ("distill", &["percept", "world", "judge"]),
 ];
 
 /// Foreign packages with owners: no other crate may depend on them.

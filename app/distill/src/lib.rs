@@ -1,0 +1,10 @@
+//! Students: how the project makes its own small networks, from a recipe to a file a drive can run on.
+//!
+//! | module | owns |
+//! |---|---|
+//! | `onnx` | the part of ONNX's protobuf we read and write |
+//! | `quantize` | static INT8 (QDQ) and FP16 twins of a network, with measured sensitivity |
+//! | `label` | pseudo labels by agreement of several teachers |
+//! | `recipe`, `net`, `data`, `loss`, `train` (feature `train`) | the trainer |
+//!
+//! Deliberately absent: running a network (ocellus-infer does), scoring one (ocellus-judge does), command-line matter.
