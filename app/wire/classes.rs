@@ -52,6 +52,11 @@ impl Classes {
         self.names.get(class as usize).map_or("unknown", String::as_str)
     }
 
+    /// All names, by our numbers.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
     /// Where several detectors look at one picture, keeps of each object the surest detection.
     pub fn suppress_across_models(&self, detections: &mut Vec<Detection>) {
         if self.detectors < 2 {

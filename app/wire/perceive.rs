@@ -117,7 +117,7 @@ impl Perceive {
     pub fn new(parts: PerceiveParts) -> Self {
         let config = TrackerConfig { report_score: parts.report_score, ..TrackerConfig::default() };
         let view = || View {
-            tracker: Tracker::new(config),
+            tracker: Tracker::with_classes(config, parts.classes.names()),
             fuser: Fuser::new(FuserConfig::default()),
             calibrated_said: false,
         };
@@ -292,10 +292,11 @@ impl Perceive {
             odom_from_vehicle: moment.odom_from_vehicle.as_ref(),
             vehicle_twist: None,
             camera: moment.mount,
+            size_px: Some((frame.size.0 as u32, frame.size.1 as u32)),
         };
         let view = &mut self.views[origin.sensor];
         if self.parts.single_moments {
-            view.tracker = Tracker::new(view.tracker.config());
+            view.tracker.restart();
         }
         let tracking = &self.parts.tracking;
         tracking.time(|| view.tracker.step(&mut self.ids, track_frame, &self.observations, &mut self.tracked));

@@ -8,6 +8,7 @@
 //! steadily, all of centre, width and height obey x(t) = x + x' * t / (1 - g*t), where g is the box's relative growth
 //! per second; the prediction uses that, with the growth that width and height agree on.
 
+use super::picture::{CutEnds, Cuts};
 use crate::detection::BoxPx;
 
 /// Detector jitter of a centre as a share of the box's size (ByteTrack: 1/20 of the height).
@@ -147,9 +148,10 @@ impl BoxFilter {
     }
 
     /// Takes in a detection made `age_s` before the state's time. A low score means a poorer box: up to twice the sigma.
-    pub(super) fn update(&mut self, bbox: &BoxPx, score: f32, age_s: f64) {
-        let x = Span::uncovered(f64::from(bbox.x0), f64::from(bbox.x1), &self.cx, &self.width);
-        let y = Span::uncovered(f64::from(bbox.y0), f64::from(bbox.y1), &self.cy, &self.height);
+    /// Sides in `cuts` are the picture's and not the object's.
+    pub(super) fn update(&mut self, bbox: &BoxPx, cuts: Cuts, score: f32, age_s: f64) {
+        let x = Span::of(f64::from(bbox.x0), f64::from(bbox.x1), cuts.x, &self.cx, &self.width);
+        let y = Span::of(f64::from(bbox.y0), f64::from(bbox.y1), cuts.y, &self.cy, &self.height);
         let size = size_of(x.extent, y.extent);
         let doubt = 2.0 - f64::from(score.clamp(0.0, 1.0));
         self.cx.update(x.centre, doubt * CENTRE_SIGMA * size, age_s);
@@ -227,6 +229,21 @@ struct Span {
 }
 
 impl Span {
+    /// The span from `low` to `high` as the object's own, of which picture edges may cut one end or both.
+    fn of(low: f64, high: f64, cut: CutEnds, centre: &Axis, expected: &Axis) -> Self {
+        if !cut.any() {
+            return Self::uncovered(low, high, centre, expected);
+        }
+        let seen = high - low;
+        if seen >= expected.value || cut == (CutEnds { low: true, high: true }) {
+            // At least this long; how much more of it there is, nobody sees.
+            return Self { centre: (low + high) / 2.0, extent: seen.max(expected.value), doubt: 1.0 };
+        }
+        let half = expected.value / 2.0;
+        let whole_centre = if cut.high { low + half } else { high - half };
+        Self { centre: whole_centre, extent: expected.value, doubt: COVERED_DOUBT }
+    }
+
     /// The span from `low` to `high`; where it looks as if something covered the object from one side, the centre is
     /// where it would be if the expected extent began at the edge that is still in its place. Otherwise an object that
     /// walks behind another would seem to stop at its edge, and be sought there afterwards.
@@ -277,7 +294,7 @@ mod tests {
             let mut f = BoxFilter::new(&seen_at(30.0));
             for k in 1..=(2.0 * fps) as u32 {
                 f.predict(1.0 / fps);
-                f.update(&seen_at(30.0 - 8.0 * f64::from(k) / fps), 0.9, 0.0);
+                f.update(&seen_at(30.0 - 8.0 * f64::from(k) / fps), Cuts::default(), 0.9, 0.0);
             }
             let growth = 8.0 / 14.0;
             assert!((f.growth_rate() - growth).abs() < 0.1 * growth, "{fps} fps: {}", f.growth_rate());
@@ -298,7 +315,7 @@ mod tests {
         for _ in 0..30 {
             f.predict(0.1);
             let now = f.cx.value;
-            f.update(&box_at((now - 0.05 * f.cx.rate) as f32, 40.0), 0.9, 0.05);
+            f.update(&box_at((now - 0.05 * f.cx.rate) as f32, 40.0), Cuts::default(), 0.9, 0.05);
             assert!((f.cx.value - now).abs() < 1e-3);
         }
     }

@@ -6,8 +6,10 @@
 
 use nalgebra::Vector3;
 
+use super::kind::Kind;
 use super::lifecycle::TrackPhase;
 use super::motion::{GATE_D2, Measured};
+use super::picture::{Cuts, Picture};
 use super::track_state::Track;
 use crate::detection::BoxPx;
 
@@ -20,8 +22,10 @@ const POSITION_WEIGHT: f64 = 0.5;
 /// A plain distance at which a position's cost is full, metres: so that a wide, unsure track does not take what belongs
 /// to a sure one.
 const FAR_M: f64 = 5.0;
-/// Another class costs so much: detectors mistake a van for a truck, seldom a person for a car.
+/// Another class costs so much: detectors mistake a van for a truck.
 const CLASS_PENALTY: f64 = 0.2;
+/// Another kind of class: seldom a person for a car.
+const KIND_PENALTY: f64 = 0.45;
 /// A tentative track yields to a confirmed one of equal fit.
 const TENTATIVE_PENALTY: f64 = 0.05;
 /// A track long unseen yields to one that was seen: two tracks over one object are mostly the object's own and that of
@@ -38,6 +42,8 @@ pub(super) struct Prepared {
     /// Index among the caller's observations.
     pub(super) index: u32,
     pub(super) bbox: Option<BoxPx>,
+    /// Which sides of the box the picture's edges cut; none where the picture's size is not known.
+    pub(super) cuts: Cuts,
     pub(super) score: f32,
     pub(super) class: u32,
     pub(super) position: Option<Measured>,
@@ -46,7 +52,8 @@ pub(super) struct Prepared {
 /// A track as association sees it: computed once a frame, small, so that most pairs are told apart by it alone.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Gate {
-    /// The predicted box, grown by `grow` on each side; no number for a track without a box.
+    /// What the picture shows of the predicted box, grown by `grow` on each side; no number for a track without a box
+    /// and for one that is expected outside the picture.
     window: BoxPx,
     grow: f32,
     has_box: bool,
@@ -59,14 +66,17 @@ pub(super) struct Gate {
 const NOWHERE: BoxPx = BoxPx { x0: f32::NAN, y0: f32::NAN, x1: f32::NAN, y1: f32::NAN };
 
 impl Gate {
-    pub(super) fn of(track: &Track) -> Self {
+    pub(super) fn of(track: &Track, picture: Option<&Picture>) -> Self {
         let grow = track.boxes.as_ref().map_or(0.0, |b| {
             let share = GROW_SIGMAS * b.centre_sigma() / b.size();
             (share.min(GROW_MAX) * b.size()) as f32
         });
         let motion = track.motion.as_ref();
         Self {
-            window: track.boxes.as_ref().map_or(NOWHERE, |b| grown(&b.bbox(), grow)),
+            window: track.boxes.as_ref().map_or(NOWHERE, |b| {
+                let shown = picture.map_or(Some(b.bbox()), |p| p.shown(&b.bbox(), grow));
+                shown.map_or(NOWHERE, |shown| grown(&shown, grow))
+            }),
             grow,
             has_box: track.boxes.is_some(),
             position: motion.map_or_else(|| Vector3::repeat(f64::NAN), |m| m.position),
@@ -79,6 +89,11 @@ impl Gate {
                 }
             },
         }
+    }
+
+    /// Whether the track has a box and the picture no longer shows it.
+    pub(super) fn is_outside(&self) -> bool {
+        self.has_box && self.window.x0.is_nan()
     }
 
     /// Whether `seen` may at all be this track: their grown boxes meet, or, where one of them has no box, their
@@ -103,13 +118,12 @@ impl Gate {
     }
 
     /// The cost of taking `seen`, which this gate admits, for `track`, whose gate this is; `None` where it cannot be.
-    pub(super) fn cost(&self, track: &Track, seen: &Prepared) -> Option<f64> {
+    pub(super) fn cost(&self, track: &Track, seen: &Prepared, kinds: &[Kind]) -> Option<f64> {
         let fit = match seen.bbox {
             Some(bbox) if self.has_box => self.box_and_position_cost(track, &bbox, seen),
             _ => POSITION_ONLY_COST * position_cost(track, seen)?,
         };
-        let class = if track.class() == seen.class { 0.0 } else { CLASS_PENALTY };
-        Some(fit + class + self.penalty)
+        Some(fit + class_cost(track.class(), seen.class, kinds) + self.penalty)
     }
 
     fn box_and_position_cost(&self, track: &Track, bbox: &BoxPx, seen: &Prepared) -> f64 {
@@ -124,11 +138,24 @@ impl Gate {
     }
 }
 
+fn class_cost(a: u32, b: u32, kinds: &[Kind]) -> f64 {
+    let kind = |class: u32| kinds.get(class as usize).copied().unwrap_or(Kind::Other);
+    match (a == b, kind(a).excludes(kind(b))) {
+        (true, _) => 0.0,
+        (false, false) => CLASS_PENALTY,
+        (false, true) => KIND_PENALTY,
+    }
+}
+
 /// 0 to 1; `None` where there is nothing to compare or it lies beyond the gate.
 fn position_cost(track: &Track, seen: &Prepared) -> Option<f64> {
     let (motion, measured) = (track.motion.as_ref()?, seen.position.as_ref()?);
     let (innovation, d2) = motion.distance(measured);
-    (d2 <= GATE_D2).then(|| 0.5 * d2 / GATE_D2 + 0.5 * (innovation / FAR_M).min(1.0))
+    (d2 <= GATE_D2).then(|| {
+        // What is measured no better than that is not far off.
+        let far_m = FAR_M.max(2.0 * measured.trace.sqrt());
+        0.5 * d2 / GATE_D2 + 0.5 * (innovation / far_m).min(1.0)
+    })
 }
 
 fn grown(b: &BoxPx, by: f32) -> BoxPx {

@@ -14,10 +14,12 @@ mod box_filter;
 mod config;
 mod cost;
 mod ego;
+mod kind;
 mod kinematics;
 mod lifecycle;
 mod motion;
 mod observation;
+mod picture;
 mod track_state;
 mod tracker;
 

@@ -39,6 +39,11 @@ const MANOEUVRE_MPS2: f64 = 10.0;
 const DRIFT_SIGMAS_MAX: f64 = 6.0;
 /// Most that process noise is raised, in sigma.
 const MANOEUVRE_NOISE_MAX: f64 = 8.0;
+/// How far the point where the picture's edge meets an object may lie from where its surface was measured before: a
+/// third of a car's length, metres.
+const SLIDING_SIGMA_M: f64 = 1.5;
+/// For how long it slides the same way, seconds: a car of 4.5 m leaves the picture at 30 km/h in about that time.
+const SLIDING_LASTS_S: f64 = 0.5;
 /// Two measurements closer in time than this are one and the same, seconds.
 const SAME_TIME_S: f64 = 1e-4;
 
@@ -76,6 +81,8 @@ pub(super) struct Measured {
     pub(super) trace: f64,
     pub(super) source: DistanceSource,
     pub(super) age_s: f64,
+    /// For how long its error stays the same, seconds.
+    lasts_s: f64,
 }
 
 impl Measured {
@@ -94,7 +101,16 @@ impl Measured {
             trace: covariance.trace(),
             source,
             age_s: age_s.max(0.0),
+            lasts_s: error_lasts_s(source),
         })
+    }
+
+    /// The same point, known to slide along the object's surface: what is seen of it ends at the picture's edge.
+    pub(super) fn sliding(mut self) -> Self {
+        self.covariance += Matrix3::identity() * (SLIDING_SIGMA_M * SLIDING_SIGMA_M);
+        self.trace = self.covariance.trace();
+        self.lasts_s = self.lasts_s.max(SLIDING_LASTS_S);
+        self
     }
 }
 
@@ -208,7 +224,7 @@ impl MotionFilter {
             return PositionUse::NotNew;
         }
         let mut m = *m;
-        m.covariance *= (error_lasts_s(m.source) / newer_by.max(SAME_TIME_S)).max(1.0);
+        m.covariance *= (m.lasts_s / newer_by.max(SAME_TIME_S)).max(1.0);
         if m.source != self.source {
             // The new source's bias and the old one's both stand between the state and the measurement.
             self.pp += m.covariance + self.covariance_before;

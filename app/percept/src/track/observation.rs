@@ -20,12 +20,14 @@ pub struct TrackFrame<'a> {
     pub vehicle_twist: Option<VehicleTwist>,
     /// The camera that took the frame: with it, boxes are moved as the turning vehicle turns the camera.
     pub camera: Option<&'a CameraMount>,
+    /// Width and height of the picture the boxes lie in, px: with it, boxes that the picture's edge cuts are understood.
+    pub size_px: Option<(u32, u32)>,
 }
 
 impl TrackFrame<'_> {
     /// A frame of which nothing but the time is known.
     pub fn at(t: Timestamp) -> Self {
-        Self { t, odom_from_vehicle: None, vehicle_twist: None, camera: None }
+        Self { t, odom_from_vehicle: None, vehicle_twist: None, camera: None, size_px: None }
     }
 }
 

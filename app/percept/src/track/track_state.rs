@@ -145,7 +145,7 @@ impl Track {
         self.phase = self.phase.after(TrackEvent::Seen { enough: self.hits >= config.confirm_hits });
         if let Some(bbox) = &seen.bbox {
             match &mut self.boxes {
-                Some(boxes) => boxes.update(bbox, seen.score, late_s),
+                Some(boxes) => boxes.update(bbox, seen.cuts, seen.score, late_s),
                 None => self.boxes = Some(BoxFilter::new(bbox)),
             }
         }
@@ -159,15 +159,16 @@ impl Track {
         };
     }
 
-    /// The frame had nothing for this track.
-    pub(super) fn miss(&mut self, config: &TrackerConfig) {
+    /// The frame had nothing for this track; `outside` where it is expected to have left the picture, whence what comes
+    /// back is another's.
+    pub(super) fn miss(&mut self, outside: bool, config: &TrackerConfig) {
         self.misses = self.misses.saturating_add(1);
         let allowed_s = match self.phase {
             TrackPhase::Tentative => config.tentative_max_s,
             TrackPhase::Confirmed | TrackPhase::Lost => config.lost_max_s,
             TrackPhase::Removed => 0.0,
         };
-        let too_long = self.since_seen_s > allowed_s && self.misses >= MISSES_MIN;
+        let too_long = (outside || self.since_seen_s > allowed_s) && self.misses >= MISSES_MIN;
         self.phase = self.phase.after(TrackEvent::Missed { too_long });
         if let Some(boxes) = &mut self.boxes {
             boxes.coast();

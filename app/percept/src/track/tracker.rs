@@ -6,9 +6,11 @@ use super::associate::Associator;
 use super::config::TrackerConfig;
 use super::cost::{Gate, Prepared};
 use super::ego::{Ego, GroundFrame};
+use super::kind::Kind;
 use super::lifecycle::{TrackIds, TrackPhase};
 use super::motion::{KeptIn, Measured, MotionFilter};
 use super::observation::{Observation, TrackFrame};
+use super::picture::{Cuts, Picture};
 use super::track_state::{Track, TrackOutput, TrackView};
 use crate::detection::BoxPx;
 use crate::space::{Camera, CameraMount, Distortion};
@@ -50,6 +52,8 @@ pub struct StepSummary {
 #[derive(Debug, Clone)]
 pub struct Tracker {
     config: TrackerConfig,
+    /// Kind of each class by its number; what is beyond is `Other`.
+    kinds: Vec<Kind>,
     newest: Option<Timestamp>,
     ego: Ego,
     tracks: Vec<Track>,
@@ -74,6 +78,7 @@ impl Tracker {
     pub fn new(config: TrackerConfig) -> Self {
         Self {
             config,
+            kinds: Vec::new(),
             newest: None,
             ego: Ego::default(),
             tracks: Vec::new(),
@@ -82,6 +87,18 @@ impl Tracker {
             track_of: Vec::new(),
             associator: Associator::default(),
         }
+    }
+
+    /// The same, told the names of the classes by their numbers: a person's track then yields a car's box to the car's.
+    pub fn with_classes(config: TrackerConfig, names: &[String]) -> Self {
+        Self { kinds: names.iter().map(|name| Kind::of(name)).collect(), ..Self::new(config) }
+    }
+
+    /// Ends all tracks: what comes next has nothing to do with what was.
+    pub fn restart(&mut self) {
+        self.tracks.clear();
+        self.newest = None;
+        self.ego = Ego::default();
     }
 
     /// What it was told.
@@ -102,10 +119,11 @@ impl Tracker {
         let late_s = self.advance(&frame, &mut summary);
         self.prepare(&frame, late_s, observations, &mut summary);
         self.gates.clear();
-        self.gates.extend(self.tracks.iter().map(Gate::of));
+        let picture = frame.size_px.map(Picture::new);
+        self.gates.extend(self.tracks.iter().map(|t| Gate::of(t, picture.as_ref())));
         summary.matched = self.associate(Stage::First, late_s) + self.associate(Stage::Second, late_s);
-        for track in self.tracks.iter_mut().filter(|t| !t.seen_now) {
-            track.miss(&self.config);
+        for (track, gate) in self.tracks.iter_mut().zip(&self.gates).filter(|(t, _)| !t.seen_now) {
+            track.miss(gate.is_outside(), &self.config);
         }
         self.begin_tracks(ids, &mut summary);
         self.answer(observations.len(), out);
@@ -212,8 +230,11 @@ impl Tracker {
             _ => current,
         };
         let rotation = pose.map(|p| Rotation3::from(p.rotation).into_inner());
+        let picture = frame.size_px.map(Picture::new);
         self.prepared.clear();
         for (index, seen) in observations.iter().enumerate() {
+            let bbox = seen.bbox.filter(is_usable);
+            let cuts = bbox.zip(picture).map_or_else(Cuts::default, |(b, p)| p.cuts(&b));
             let position = seen.position.as_ref().and_then(|m| {
                 let (xyz, covariance) = match (&pose, &rotation) {
                     (Some(pose), Some(r)) => {
@@ -221,16 +242,17 @@ impl Tracker {
                     }
                     _ => (m.point.xyz, m.covariance),
                 };
-                Measured::checked(xyz, covariance, m.source, m.age_s + late_s)
+                let measured = Measured::checked(xyz, covariance, m.source, m.age_s + late_s);
+                if cuts.x.any() { measured.map(Measured::sliding) } else { measured }
             });
             summary.unusable_positions += usize::from(seen.position.is_some() && position.is_none());
-            let bbox = seen.bbox.filter(is_usable);
             if seen.score.is_nan() || (bbox.is_none() && position.is_none()) {
                 summary.unusable += 1;
             } else if seen.score >= self.config.low_score {
                 self.prepared.push(Prepared {
                     index: index as u32,
                     bbox,
+                    cuts,
                     score: seen.score,
                     class: seen.class,
                     position,
@@ -258,7 +280,7 @@ impl Tracker {
                 let Some(track) = self.tracks.get(t).filter(|track| !track.seen_now) else { continue };
                 // What is not even worth listing does not bring back a lost track.
                 let faint = seen.score < self.config.report_score && track.phase == TrackPhase::Lost;
-                if let Some(cost) = gate.cost(track, seen).filter(|c| !faint && *c < limit) {
+                if let Some(cost) = gate.cost(track, seen, &self.kinds).filter(|c| !faint && *c < limit) {
                     self.associator.offer((t, s), self.tracks.len(), cost);
                 }
             }
