@@ -7,6 +7,15 @@ use ocellus_percept::detection::Detection;
 /// Two boxes of one class from different networks that overlap more than this are one object: the usual bound of NMS.
 const SAME_OBJECT_IOU: f32 = 0.55;
 
+/// A detection and what its network's own listed score says of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Candidate {
+    /// The detection, its class in our numbering.
+    pub detection: Detection,
+    /// Whether it is listed; what is not keeps tracks alive.
+    pub listed: bool,
+}
+
 /// Class names of a run. Index 0 is `unknown`.
 #[derive(Debug, Clone)]
 pub struct Classes {
@@ -58,19 +67,24 @@ impl Classes {
     }
 
     /// Where several detectors look at one picture, keeps of each object the surest detection.
-    pub fn suppress_across_models(&self, detections: &mut Vec<Detection>) {
+    pub fn suppress_across_models(&self, candidates: &mut Vec<Candidate>) {
         if self.detectors < 2 {
             return;
         }
-        detections.sort_by(|a, b| b.score.total_cmp(&a.score));
-        let mut kept: Vec<Detection> = Vec::with_capacity(detections.len());
-        for detection in detections.drain(..) {
-            let same = |k: &Detection| k.class == detection.class && k.bbox.iou(&detection.bbox) > SAME_OBJECT_IOU;
-            if !kept.iter().any(same) {
-                kept.push(detection);
+        // What is listed goes before what is not: a network that is sure at a lower score is not silenced by one that is not.
+        candidates.sort_by(|a, b| b.listed.cmp(&a.listed).then(b.detection.score.total_cmp(&a.detection.score)));
+        let mut kept = 0;
+        for index in 0..candidates.len() {
+            let (before, rest) = candidates.split_at(index);
+            let Some(Candidate { detection: new, .. }) = rest.first() else { break };
+            let same =
+                |k: &Candidate| k.detection.class == new.class && k.detection.bbox.iou(&new.bbox) > SAME_OBJECT_IOU;
+            if !before.iter().take(kept).any(same) {
+                candidates.swap(kept, index);
+                kept += 1;
             }
         }
-        *detections = kept;
+        candidates.truncate(kept);
     }
 }
 
@@ -86,15 +100,15 @@ mod tests {
         assert_eq!(classes.of(0, 1), classes.of(1, 0));
         assert_eq!(classes.name(classes.of(1, 0)), "car");
         assert_eq!(classes.name(classes.of(1, 9)), "unknown");
-        let at = |x0: f32, score: f32, class: u32| Detection {
-            bbox: BoxPx { x0, y0: 0.0, x1: x0 + 100.0, y1: 50.0 },
-            score,
-            class,
-            mask: None,
+        let at = |x0: f32, score: f32, class: u32| {
+            let bbox = BoxPx { x0, y0: 0.0, x1: x0 + 100.0, y1: 50.0 };
+            Candidate { detection: Detection { bbox, score, class, mask: None }, listed: score >= 0.4 }
         };
-        let mut detections = vec![at(0.0, 0.6, 2), at(5.0, 0.9, 2), at(5.0, 0.8, 1), at(300.0, 0.5, 2)];
-        classes.suppress_across_models(&mut detections);
-        let scores: Vec<f32> = detections.iter().map(|d| d.score).collect();
+        let mut found = vec![at(0.0, 0.6, 2), at(5.0, 0.9, 2), at(5.0, 0.8, 1), at(300.0, 0.5, 2)];
+        // Another network's own listed score is higher: its surer detection is not listed and yields.
+        found.push(Candidate { listed: false, ..at(302.0, 0.7, 2) });
+        classes.suppress_across_models(&mut found);
+        let scores: Vec<f32> = found.iter().map(|c| c.detection.score).collect();
         assert_eq!(scores, [0.9, 0.8, 0.5]);
     }
 }

@@ -1,10 +1,9 @@
 //! What travels between the stages of a run.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use ocellus_flow::ledger::Ticket;
-use ocellus_flow::pool::Pooled;
+use ocellus_flow::pool::{Pooled, PooledShared};
 use ocellus_percept::cloud::Cloud;
 use ocellus_percept::depth::DepthMap;
 use ocellus_percept::detection::Detection;
@@ -43,7 +42,7 @@ pub enum Content {
     /// A camera frame.
     Frame(Frame),
     /// A LiDAR sweep.
-    Sweep(Arc<Cloud>),
+    Sweep(Pooled<Cloud>),
     /// An entry that could not be read or decoded, with the ledger's reason; what happened was said where it happened.
     Lost(&'static str),
 }
@@ -51,7 +50,7 @@ pub enum Content {
 /// A camera frame; the pictures of its inputs leave it when they are sent to the networks.
 pub struct Frame {
     /// The picture as recorded.
-    pub picture: Arc<EncodedImage>,
+    pub picture: PooledShared<EncodedImage>,
     /// Size of the decoded picture, columns and rows; (0, 0) before it is decoded.
     pub size: (usize, usize),
     /// A prepared input per network that looks at this camera.
@@ -85,9 +84,9 @@ pub struct Part {
 /// A network's answer.
 pub enum Answer {
     /// Detections in source pixels, their classes indexing the network's own list.
-    Detections(Vec<Detection>),
+    Detections(Pooled<Vec<Detection>>),
     /// A depth map.
-    Depth(DepthMap),
+    Depth(Pooled<DepthMap>),
 }
 
 /// What the perceiving thread receives.

@@ -4,14 +4,22 @@
 
 use anyhow::{Context, Result, anyhow};
 use ocellus_flow::latency::Series;
+use ocellus_flow::pool::{Exhausted, Pool};
 use ocellus_flow::queue::{Receiver, Sender};
+use ocellus_flow::stop::Stop;
 use ocellus_infer::Network;
-use ocellus_percept::model::{DepthKind, HeadFamily, ModelSpec, Thresholds};
+use ocellus_percept::depth::DepthMap;
+use ocellus_percept::detection::Detection;
+use ocellus_percept::model::{HeadFamily, ModelSpec, Thresholds};
 use ocellus_percept::tensor::depth::{depth_from_output, empty_depth};
 use ocellus_percept::tensor::{Decoder, Letterbox, TensorView};
 
 use super::frame::{Answer, Content, Item, Message, ModelInput, Part};
 use super::notes::Notes;
+
+/// Answers of one network that may be on their way: those waiting for the perceiving thread or a slower network, and
+/// the maps that viewers still hold.
+const ANSWERS: usize = 64;
 
 /// A prepared input with the index of its frame.
 pub struct Job {
@@ -51,9 +59,11 @@ pub enum Reader {
         decoder: Decoder,
         /// What is kept.
         thresholds: Thresholds,
+        /// What it fills.
+        answers: Pool<Vec<Detection>>,
     },
-    /// A depth network.
-    Depth(DepthKind),
+    /// A depth network, and what it fills.
+    Depth(Pool<DepthMap>),
 }
 
 /// One inferring thread.
@@ -87,13 +97,20 @@ impl Infer {
         spec: &ModelSpec,
         (network, class_scores): (Network, Vec<f32>),
         times: Times,
-        notes: Notes,
+        (notes, stop): (Notes, &Stop),
     ) -> Result<Self> {
         let reader = match spec.head {
-            HeadFamily::Depth => Reader::Depth(spec.depth.context("a depth network must say whether it is metric")?),
+            HeadFamily::Depth => {
+                let kind = spec.depth.context("a depth network must say whether it is metric")?;
+                let maps = Pool::new("depth maps", ANSWERS, Exhausted::Wait, || empty_depth(kind));
+                stop.register(maps.handle());
+                Reader::Depth(maps)
+            }
             _ => {
                 let decoder = Decoder::new(spec, network.outputs())?.with_class_scores(class_scores);
-                Reader::Detector { decoder, thresholds: spec.thresholds }
+                let answers = Pool::new("detections", ANSWERS, Exhausted::Wait, Vec::new);
+                stop.register(answers.handle());
+                Reader::Detector { decoder, thresholds: spec.thresholds, answers }
             }
         };
         Ok(Self { model, network, input: spec.input.name.clone(), reader, times, notes })
@@ -102,7 +119,7 @@ impl Infer {
     /// Runs until its queue ends. An error of the network ends the run.
     pub fn run(mut self, jobs: &Receiver<Job>, perceive: &Sender<Message>) -> Result<()> {
         while let Some(job) = jobs.recv() {
-            let answer = self.step(&job.input)?;
+            let Some(answer) = self.step(&job.input)? else { break };
             let part = Part { index: job.index, model: self.model, answer };
             if perceive.send(Message::Part(part)).is_closed() {
                 break;
@@ -111,7 +128,8 @@ impl Infer {
         Ok(())
     }
 
-    fn step(&mut self, input: &ModelInput) -> Result<Answer> {
+    /// `None` where the run is being halted.
+    fn step(&mut self, input: &ModelInput) -> Result<Option<Answer>> {
         let tensor = self.network.input_mut(&self.input)?;
         if tensor.len() != input.tensor.len() {
             let (expected, got) = (tensor.len(), input.tensor.len());
@@ -132,19 +150,19 @@ impl Infer {
 }
 
 impl Reader {
-    /// The answer, and how many output values were not finite.
-    fn read(&mut self, outputs: &[TensorView<'_>], geometry: &Letterbox) -> Result<(Answer, usize)> {
+    /// The answer (`None` where the run is being halted), and how many output values were not finite.
+    fn read(&mut self, outputs: &[TensorView<'_>], geometry: &Letterbox) -> Result<(Option<Answer>, usize)> {
         match self {
-            Self::Detector { decoder, thresholds } => {
-                let mut found = Vec::new();
+            Self::Detector { decoder, thresholds, answers } => {
+                let Some(mut found) = answers.take() else { return Ok((None, 0)) };
                 let report = decoder.decode(outputs, geometry, thresholds, &mut found)?;
-                Ok((Answer::Detections(found), report.non_finite))
+                Ok((Some(Answer::Detections(found)), report.non_finite))
             }
-            Self::Depth(kind) => {
+            Self::Depth(maps) => {
                 let output = outputs.first().context("the depth network gave no output")?;
-                let mut map = empty_depth(*kind);
+                let Some(mut map) = maps.take() else { return Ok((None, 0)) };
                 let report = depth_from_output(output, geometry, &mut map)?;
-                Ok((Answer::Depth(map), report.non_finite))
+                Ok((Some(Answer::Depth(map)), report.non_finite))
             }
         }
     }

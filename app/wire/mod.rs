@@ -27,9 +27,10 @@ use ocellus_flow::pool::{Exhausted, Pool};
 use ocellus_flow::queue::{QueueSpec, Receiver, Sender};
 use ocellus_flow::stop::StopReason;
 use ocellus_flow::threads::{Crew, CrewReport, JoinLimits, OnFailure, detach};
+use ocellus_percept::cloud::Cloud;
 use ocellus_percept::image::Image;
 use ocellus_percept::tensor::Preprocessor;
-use ocellus_sense::{Drive, DriveKind, OpenOptions, StampPolicy};
+use ocellus_sense::{Drive, DriveKind, EncodedImage, OpenOptions, StampPolicy};
 use ocellus_sinks::viewer::{LogLevel, Scene, VehicleOutline, Viewer, ViewerMode};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -46,7 +47,7 @@ use outputs::{Outputs, feed_viewer, objects_in, write_objects};
 use perceive::{Perceive, PerceiveParts};
 use prepare::{InputPlan, Prepare};
 use sensors::Chosen;
-use source::Source;
+use source::{Buffers, Source};
 use summary::{Ended, Seen};
 use truth::Truth;
 
@@ -164,8 +165,8 @@ impl Pipeline<'_> {
     /// Starts all threads, last stage first, and waits for their end.
     fn start(&self, models: Vec<Model>, writer: ocellus_sinks::objects::ObjectsWriter) -> Result<CrewReport> {
         let crew = &self.crew;
-        let told = self.plan.models.iter().zip(&models).filter_map(|(plan, model)| plan.score.or(model.told_score));
-        let report_score = told.fold(None, min).unwrap_or(REPORT_SCORE_DEFAULT);
+        let told = self.plan.models.iter().zip(&models).map(|(plan, model)| plan.score.or(model.told_score));
+        let listed: Vec<f32> = told.map(|score| score.unwrap_or(REPORT_SCORE_DEFAULT)).collect();
         let has_depth = models.iter().any(Model::is_depth);
         let truth = self.truth.as_ref().map(Truth::classes);
         let classes = Classes::new(models.iter().map(|m| m.spec.classes.as_slice()).chain(truth));
@@ -186,7 +187,7 @@ impl Pipeline<'_> {
             sweep_age_s_max: self.plan.sweep_age_s_max,
             wait_s: self.plan.fusion_wait_s,
             camera_height_m: self.plan.camera_height_m,
-            report_score,
+            listed: listed.clone(),
             outputs,
             notes: self.notes.clone(),
             seen: Arc::clone(&self.seen),
@@ -198,7 +199,7 @@ impl Pipeline<'_> {
 
         let pools: Vec<Pool<Vec<f32>>> = models.iter().map(|m| self.tensors(m)).collect();
         let workers = (0..self.plan.threads).map(|_| self.worker(&models, &pools)).collect::<Result<Vec<_>>>()?;
-        let model_queues = self.networks(models, report_score, &to_perceive)?;
+        let model_queues = self.networks(models, &listed, &to_perceive)?;
         let (to_dispatch, dispatch_input) = self.queue::<Item>(QueueSpec::block("dispatch", 1));
         crew.spawn("dispatch", move || -> Result<()> {
             dispatch(&dispatch_input, &model_queues, &to_perceive);
@@ -231,6 +232,7 @@ impl Pipeline<'_> {
 
     fn source(&self) -> Source {
         Source {
+            buffers: self.buffers(),
             drive: Arc::clone(&self.drive),
             order: self.chosen.order.clone(),
             sensors: self.chosen.sensors.clone(),
@@ -242,6 +244,18 @@ impl Pipeline<'_> {
             reading: self.stage("read"),
             notes: self.notes.clone(),
         }
+    }
+
+    /// As many pictures and sweeps as can be on their way: in the hands and queues of every stage, and before viewers.
+    /// They are empty until first read into, and the one returned last is taken first.
+    fn buffers(&self) -> Buffers {
+        let preparing = READ_QUEUE + 3 * self.plan.threads + 2;
+        let capacity = preparing + MODEL_QUEUE + PERCEIVE_QUEUE + 2 * VIEWER_QUEUE + 2 * self.chosen.sensors.len();
+        let pictures = Pool::new("pictures", capacity, Exhausted::Wait, EncodedImage::default);
+        let sweeps = Pool::new("sweeps", capacity, Exhausted::Wait, Cloud::default);
+        self.crew.stop().register(pictures.handle());
+        self.crew.stop().register(sweeps.handle());
+        Buffers { pictures, sweeps }
     }
 
     /// As many tensors as frames can be between a worker and the network: in the workers' hands, in the window that
@@ -277,14 +291,15 @@ impl Pipeline<'_> {
         })
     }
 
-    fn networks(&self, models: Vec<Model>, report_score: f32, perceive: &Sender<Message>) -> Result<Vec<Sender<Job>>> {
+    fn networks(&self, models: Vec<Model>, listed: &[f32], perceive: &Sender<Message>) -> Result<Vec<Sender<Job>>> {
         let mut queues = Vec::with_capacity(models.len());
-        for (index, model) in models.into_iter().enumerate() {
+        for (index, (model, listed)) in models.into_iter().zip(listed).enumerate() {
             let name = model.spec.name.clone();
             let mut spec = model.spec;
-            spec.thresholds.score = report_score.min(TRACKED_SCORE_MIN);
+            spec.thresholds.score = listed.min(TRACKED_SCORE_MIN);
             let times = Times { inferring: self.stage("infer"), decoding: self.stage("outputs") };
-            let infer = Infer::new(index, &spec, (model.network, model.class_scores), times, self.notes.clone());
+            let run = (self.notes.clone(), self.crew.stop());
+            let infer = Infer::new(index, &spec, (model.network, model.class_scores), times, run);
             let infer = infer.context(name.clone()).map_err(exit::usage)?;
             let (sender, jobs) = self.queue::<Job>(QueueSpec::block(format!("model {name}"), MODEL_QUEUE));
             let perceive = perceive.clone();
@@ -362,8 +377,4 @@ impl Pipeline<'_> {
         })?;
         Ok(())
     }
-}
-
-fn min(a: Option<f32>, b: f32) -> Option<f32> {
-    Some(a.map_or(b, |a: f32| a.min(b)))
 }

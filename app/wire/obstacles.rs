@@ -18,7 +18,7 @@ pub fn observation(obstacle: &Obstacle, class: u32) -> Observation {
         source: DistanceSource::Lidar,
         age_s: 0.0,
     };
-    Observation { bbox: None, score: SCORE, class, position: Some(position) }
+    Observation { bbox: None, score: SCORE, listed: true, class, position: Some(position) }
 }
 
 /// An obstacle as it is listed: distance from the LiDAR, as there is no camera.

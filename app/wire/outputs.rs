@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use ocellus_flow::latency::{Latency, Series};
+use ocellus_flow::pool::PooledShared;
 use ocellus_flow::queue::{Receiver, Sender};
 use ocellus_flow::threads::Crew;
 use ocellus_percept::cloud::Cloud;
@@ -18,7 +19,9 @@ use ocellus_percept::report::FrameReport;
 use ocellus_percept::time::Timestamp;
 use ocellus_sense::{EncodedImage, ImageEncoding};
 use ocellus_sinks::objects::ObjectsWriter;
-use ocellus_sinks::viewer::{FrameView, LogLevel, LogView, MetricsView, Picture, SweepView, TOTAL, ViewMsg, Viewer};
+use ocellus_sinks::viewer::{
+    FrameView, LogLevel, LogView, MetricsView, Picture, Shared, SweepView, TOTAL, ViewMsg, Viewer,
+};
 
 use super::notes::Notes;
 
@@ -27,11 +30,11 @@ pub struct Perceived {
     /// The report.
     pub report: Arc<FrameReport>,
     /// The picture as recorded.
-    pub picture: Option<Arc<EncodedImage>>,
+    pub picture: Option<PooledShared<EncodedImage>>,
     /// Columns and rows of the picture.
     pub size_px: Option<[u32; 2]>,
     /// The depth network's map.
-    pub depth: Option<Arc<DepthMap>>,
+    pub depth: Option<PooledShared<DepthMap>>,
     /// From reading to report.
     pub age: Duration,
 }
@@ -62,6 +65,7 @@ impl Outputs {
         if !self.viewers.is_empty() {
             let metrics = self.metrics(&report, age);
             let picture = picture.as_deref().and_then(shown);
+            let depth = depth.map(Shared::new);
             let frame = FrameView { report: Arc::clone(&report), picture, size_px, depth };
             for message in [ViewMsg::Frame(frame), ViewMsg::Metrics(metrics)] {
                 self.show(&message);
@@ -71,9 +75,10 @@ impl Outputs {
     }
 
     /// Sends a sweep to the viewers.
-    pub fn show_sweep(&self, lidar: &str, t: Timestamp, seq: u64, cloud: &Arc<Cloud>) {
+    pub fn show_sweep(&self, lidar: &str, t: Timestamp, seq: u64, cloud: &PooledShared<Cloud>) {
         if !self.viewers.is_empty() {
-            self.show(&ViewMsg::Sweep(SweepView { lidar: lidar.to_owned(), t, seq, cloud: Arc::clone(cloud) }));
+            let cloud = Shared::new(cloud.clone());
+            self.show(&ViewMsg::Sweep(SweepView { lidar: lidar.to_owned(), t, seq, cloud }));
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Result;
 use ocellus_flow::latency::Series;
+use ocellus_flow::pool::PooledShared;
 use ocellus_flow::queue::Receiver;
 use ocellus_percept::assess::{TtcConfig, ttc_from_growth, ttc_from_kinematics};
 use ocellus_percept::cloud::Cloud;
@@ -19,7 +20,7 @@ use ocellus_percept::track::{
 };
 use ocellus_sense::{Drive, SensorKind};
 
-use super::classes::Classes;
+use super::classes::{Candidate, Classes};
 use super::frame::{Answer, Content, Frame, Item, Message, Origin, Part};
 use super::notes::Notes;
 use super::obstacles;
@@ -45,8 +46,8 @@ pub struct PerceiveParts {
     pub wait_s: f64,
     /// Cameras' height, where told.
     pub camera_height_m: Option<f64>,
-    /// Lowest score listed.
-    pub report_score: f32,
+    /// Lowest score listed, by network.
+    pub listed: Vec<f32>,
     /// Where reports go.
     pub outputs: Outputs,
     /// Where what went wrong is said.
@@ -73,6 +74,7 @@ pub struct Perceive {
     sweeps: Vec<Option<CurrentSweep>>,
     obstacles: ObstacleFinder,
     found: Vec<Obstacle>,
+    candidates: Vec<Candidate>,
     observations: Vec<Observation>,
     tracked: Vec<TrackOutput>,
     measured: Vec<Option<Measured>>,
@@ -94,7 +96,7 @@ struct Pending {
 
 #[derive(Clone)]
 struct CurrentSweep {
-    cloud: Arc<Cloud>,
+    cloud: PooledShared<Cloud>,
     t: Timestamp,
     entry: usize,
 }
@@ -115,9 +117,8 @@ struct Moment<'a> {
 impl Perceive {
     /// A thread that has seen nothing yet.
     pub fn new(parts: PerceiveParts) -> Self {
-        let config = TrackerConfig { report_score: parts.report_score, ..TrackerConfig::default() };
         let view = || View {
-            tracker: Tracker::with_classes(config, parts.classes.names()),
+            tracker: Tracker::with_classes(TrackerConfig::default(), parts.classes.names()),
             fuser: Fuser::new(FuserConfig::default()),
             calibrated_said: false,
         };
@@ -130,6 +131,7 @@ impl Perceive {
             ids: TrackIds::default(),
             obstacles: ObstacleFinder::default(),
             found: Vec::new(),
+            candidates: Vec::new(),
             observations: Vec::new(),
             tracked: Vec::new(),
             measured: Vec::new(),
@@ -179,7 +181,7 @@ impl Perceive {
         let Item { origin, content, .. } = item;
         match content {
             Content::Frame(frame) => self.frame(origin, &frame, answers),
-            Content::Sweep(cloud) => self.sweep(origin, cloud),
+            Content::Sweep(cloud) => self.sweep(origin, cloud.share()),
             Content::Lost(reason) => self.lost(origin, reason),
         }
     }
@@ -199,7 +201,7 @@ impl Perceive {
         open
     }
 
-    fn sweep(&mut self, origin: Origin, cloud: Arc<Cloud>) -> bool {
+    fn sweep(&mut self, origin: Origin, cloud: PooledShared<Cloud>) -> bool {
         self.parts.outputs.show_sweep(&self.parts.sensors[origin.sensor].name, origin.t, origin.seq, &cloud);
         let mut open = true;
         if self.parts.lidar_only {
@@ -240,27 +242,35 @@ impl Perceive {
     }
 
     fn frame(&mut self, origin: Origin, frame: &Frame, answers: Vec<(usize, Answer)>) -> bool {
-        let mut detections = Vec::new();
+        let mut candidates = std::mem::take(&mut self.candidates);
+        candidates.clear();
+        let classes = &self.parts.classes;
         let mut depth = None;
         for (model, answer) in answers {
             match answer {
-                Answer::Detections(found) => {
-                    detections.extend(
-                        found.into_iter().map(|d| Detection { class: self.parts.classes.of(model, d.class), ..d }),
-                    );
+                Answer::Detections(mut found) => {
+                    let listed = self.parts.listed.get(model).copied().unwrap_or(0.0);
+                    candidates.extend(found.drain(..).map(|d| Candidate {
+                        listed: d.score >= listed,
+                        detection: Detection { class: classes.of(model, d.class), ..d },
+                    }));
                 }
-                Answer::Depth(map) => depth = Some(Arc::new(map)),
+                Answer::Depth(map) => depth = Some(map.share()),
             }
         }
         let truth = frame.truth.iter();
-        detections.extend(truth.map(|d| Detection { class: self.parts.classes.of_truth(d.class), ..d.clone() }));
-        self.parts.classes.suppress_across_models(&mut detections);
-        let objects = self.understand(&origin, frame, &detections, depth.as_deref());
+        candidates.extend(truth.map(|d| Candidate {
+            listed: true,
+            detection: Detection { class: classes.of_truth(d.class), ..d.clone() },
+        }));
+        classes.suppress_across_models(&mut candidates);
+        let objects = self.understand(&origin, frame, &candidates, depth.as_deref());
+        self.candidates = candidates;
         let report = self.report(&origin, Trigger::Camera, SensorState::Fresh, Some(objects));
         self.parts.end_to_end[origin.sensor].record(origin.received_at.elapsed());
         let perceived = Perceived {
             report: Arc::new(report),
-            picture: Some(Arc::clone(&frame.picture)),
+            picture: Some(frame.picture.clone()),
             size_px: Some([frame.size.0 as u32, frame.size.1 as u32]),
             depth,
             age: origin.received_at.elapsed(),
@@ -274,7 +284,7 @@ impl Perceive {
         &mut self,
         origin: &Origin,
         frame: &Frame,
-        detections: &[Detection],
+        candidates: &[Candidate],
         depth: Option<&DepthMap>,
     ) -> Vec<Object> {
         let drive = Arc::clone(&self.parts.drive);
@@ -285,8 +295,8 @@ impl Perceive {
             odom_from_vehicle: drive.odom_from_vehicle(origin.t),
         };
         let fusing = self.parts.fusing.clone();
-        let sweep_age_s = fusing.time(|| self.fuse(origin, &moment, detections, depth));
-        self.observe(&moment, detections, sweep_age_s);
+        let sweep_age_s = fusing.time(|| self.fuse(origin, &moment, candidates, depth));
+        self.observe(&moment, candidates, sweep_age_s);
         let track_frame = TrackFrame {
             t: origin.t,
             odom_from_vehicle: moment.odom_from_vehicle.as_ref(),
@@ -301,8 +311,9 @@ impl Perceive {
         let tracking = &self.parts.tracking;
         tracking.time(|| view.tracker.step(&mut self.ids, track_frame, &self.observations, &mut self.tracked));
         let size = (frame.size.0 as u32, frame.size.1 as u32);
-        let rows = detections.iter().zip(&self.tracked).zip(&self.measured);
-        rows.filter_map(|((detection, tracked), measured)| self.object(detection, tracked, measured.as_ref(), size))
+        let rows =
+            candidates.iter().zip(&self.tracked).zip(&self.measured).filter(|((candidate, _), _)| candidate.listed);
+        rows.filter_map(|((seen, tracked), measured)| self.object(&seen.detection, tracked, measured.as_ref(), size))
             .collect()
     }
 
@@ -330,12 +341,12 @@ impl Perceive {
         &mut self,
         origin: &Origin,
         moment: &Moment<'_>,
-        detections: &[Detection],
+        candidates: &[Candidate],
         depth: Option<&DepthMap>,
     ) -> f64 {
         self.measured.clear();
         let Some(camera) = &moment.camera else {
-            self.measured.extend(detections.iter().map(|_| None));
+            self.measured.extend(candidates.iter().map(|_| None));
             return 0.0;
         };
         let optical_from_vehicle = moment.mount.and_then(|m| m.optical_from_vehicle);
@@ -352,7 +363,7 @@ impl Perceive {
             }
             Err(error) => self.parts.notes.say("calibration", error.to_string()),
         }
-        for detection in detections {
+        for Candidate { detection, .. } in candidates {
             let distance = view.fuser.distance(detection, self.parts.classes.name(detection.class));
             self.measured.push(distance.map(|distance| Measured {
                 surface: optical_from_vehicle.map(|t| t.inverse().apply(&distance.surface)),
@@ -404,13 +415,13 @@ impl Perceive {
     }
 
     /// Fills `observations`, aligned with the detections.
-    fn observe(&mut self, moment: &Moment<'_>, detections: &[Detection], sweep_age_s: f64) {
+    fn observe(&mut self, moment: &Moment<'_>, candidates: &[Candidate], sweep_age_s: f64) {
         let centre =
             moment.mount.and_then(|m| m.optical_from_vehicle).map(|t| t.inverse().apply(&Point3::new(0.0, 0.0, 0.0)));
         let focal = moment.camera.map_or(0.0, |c| c.fx);
         self.observations.clear();
-        let rows = detections.iter().zip(&self.measured);
-        self.observations.extend(rows.map(|(detection, measured)| {
+        let rows = candidates.iter().zip(&self.measured);
+        self.observations.extend(rows.map(|(Candidate { detection, listed }, measured)| {
             let position = measured.as_ref().and_then(|m| {
                 let width = f64::from(detection.bbox.width());
                 let lateral = PositionMeasurement::lateral_sigma_m(width, focal, m.distance.range_m);
@@ -419,11 +430,12 @@ impl Perceive {
                 let by_lidar = m.distance.source == ocellus_percept::report::DistanceSource::Lidar;
                 Some(PositionMeasurement { age_s: if by_lidar { sweep_age_s.max(0.0) } else { 0.0 }, ..measurement })
             });
-            Observation { bbox: Some(detection.bbox), score: detection.score, class: detection.class, position }
+            let (bbox, listed) = (Some(detection.bbox), *listed);
+            Observation { bbox, score: detection.score, listed, class: detection.class, position }
         }));
     }
 
-    /// One line's object; `None` for what is below the listed score.
+    /// One line's object; `None` where the tracker took no part of it.
     fn object(
         &self,
         detection: &Detection,
@@ -431,9 +443,6 @@ impl Perceive {
         measured: Option<&Measured>,
         size: (u32, u32),
     ) -> Option<Object> {
-        if detection.score < self.parts.report_score {
-            return None;
-        }
         let config = TtcConfig::default();
         let kinematics = tracked.kinematics.as_ref();
         let by_range = kinematics.and_then(|k| ttc_from_kinematics(k, &config));

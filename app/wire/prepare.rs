@@ -63,7 +63,7 @@ impl Stage<Item, Item> for Prepare {
             item.content = Content::Lost(reason);
         }
         if let Content::Sweep(cloud) = &mut item.content {
-            self.sweep(Arc::make_mut(cloud), &item.origin);
+            self.sweep(cloud, &item.origin);
         }
         Ok(item)
     }

@@ -9,9 +9,11 @@ use std::time::Instant;
 use ocellus_flow::clock::{Pace, Pacer};
 use ocellus_flow::latency::Series;
 use ocellus_flow::ledger::SensorBook;
+use ocellus_flow::pool::Pool;
 use ocellus_flow::queue::Sender;
 use ocellus_flow::stop::Stop;
-use ocellus_sense::{Drive, Payload, SensorKind};
+use ocellus_percept::cloud::Cloud;
+use ocellus_sense::{Drive, EncodedImage, Payload, ReadError, SensorKind};
 
 use super::frame::{Content, Frame, Item, Origin};
 use super::notes::Notes;
@@ -27,6 +29,14 @@ pub struct RunSensor {
     pub book: SensorBook,
 }
 
+/// Where pictures and sweeps are read into.
+pub struct Buffers {
+    /// Pictures as recorded.
+    pub pictures: Pool<EncodedImage>,
+    /// Sweeps.
+    pub sweeps: Pool<Cloud>,
+}
+
 /// The reading thread's state.
 pub struct Source {
     /// The drive.
@@ -35,6 +45,8 @@ pub struct Source {
     pub order: Vec<(usize, usize)>,
     /// Sensors that take part.
     pub sensors: Vec<RunSensor>,
+    /// Where it reads into.
+    pub buffers: Buffers,
     /// Replay speed.
     pub pacer: Pacer,
     /// The run's stop token.
@@ -81,7 +93,10 @@ impl Source {
                 received_at: Instant::now(),
                 ticket: self.sensors[sensor].book.received(),
             };
-            let content = self.read(entry, sensor);
+            let Some(content) = self.read(entry, sensor) else {
+                origin.ticket.dropped("stopped");
+                return;
+            };
             let item = Item { index: index as u64, origin, content };
             if let Some(refused) = output.send(item).handed_back() {
                 refused.origin.ticket.dropped("stopped");
@@ -90,20 +105,34 @@ impl Source {
         }
     }
 
-    fn read(&self, entry: usize, sensor: usize) -> Content {
-        match self.reading.time(|| self.drive.read(entry)) {
-            Ok(Payload::Image(picture)) => Content::Frame(Frame {
-                picture: Arc::new(picture),
-                size: (0, 0),
-                inputs: Vec::new(),
-                parts: 0,
-                truth: Vec::new(),
-            }),
-            Ok(Payload::Cloud(cloud)) => Content::Sweep(Arc::new(cloud)),
-            Err(error) => {
-                self.notes.say("lost", format!("{}: {error}", self.sensors[sensor].name));
-                Content::Lost(error.reason())
-            }
-        }
+    /// Reads an entry into a pooled buffer; `None` where the run is being halted.
+    fn read(&self, entry: usize, sensor: usize) -> Option<Content> {
+        let content = match self.sensors[sensor].kind {
+            SensorKind::Camera => self.picture(entry)?,
+            SensorKind::Lidar => self.sweep(entry)?,
+        };
+        Some(content.unwrap_or_else(|error| {
+            self.notes.say("lost", format!("{}: {error}", self.sensors[sensor].name));
+            Content::Lost(error.reason())
+        }))
+    }
+
+    fn picture(&self, entry: usize) -> Option<Result<Content, ReadError>> {
+        let mut picture = self.buffers.pictures.take()?;
+        let mut payload = Payload::Image(std::mem::take(&mut *picture));
+        let read = self.reading.time(|| self.drive.read_into(entry, &mut payload));
+        *picture = payload.into_image();
+        Some(read.map(|()| {
+            let picture = picture.share();
+            Content::Frame(Frame { picture, size: (0, 0), inputs: Vec::new(), parts: 0, truth: Vec::new() })
+        }))
+    }
+
+    fn sweep(&self, entry: usize) -> Option<Result<Content, ReadError>> {
+        let mut sweep = self.buffers.sweeps.take()?;
+        let mut payload = Payload::Cloud(std::mem::take(&mut *sweep));
+        let read = self.reading.time(|| self.drive.read_into(entry, &mut payload));
+        *sweep = payload.into_cloud();
+        Some(read.map(|()| Content::Sweep(sweep)))
     }
 }

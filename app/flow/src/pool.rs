@@ -226,6 +226,12 @@ impl<T> Deref for PooledShared<T> {
     }
 }
 
+impl<T> AsRef<T> for PooledShared<T> {
+    fn as_ref(&self) -> &T {
+        self
+    }
+}
+
 impl<T> Clone for PooledShared<T> {
     fn clone(&self) -> Self {
         Self(self.0.clone())

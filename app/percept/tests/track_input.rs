@@ -64,7 +64,7 @@ impl Bench {
 
 fn boxed(x: f32, score: f32) -> Observation {
     let bbox = BoxPx { x0: x, y0: 100.0, x1: x + 50.0, y1: 200.0 };
-    Observation { bbox: Some(bbox), score, class: 0, position: None }
+    Observation { bbox: Some(bbox), score, listed: score >= 0.25, class: 0, position: None }
 }
 
 fn point(x: f64, y: f64) -> PositionMeasurement {
@@ -73,7 +73,7 @@ fn point(x: f64, y: f64) -> PositionMeasurement {
 }
 
 fn lidar_only(x: f64, y: f64) -> Observation {
-    Observation { bbox: None, score: 0.9, class: 9, position: Some(point(x, y)) }
+    Observation { bbox: None, score: 0.9, listed: true, class: 9, position: Some(point(x, y)) }
 }
 
 #[test]
@@ -310,7 +310,7 @@ fn crowd(observations: &mut Vec<Observation>, random: &mut Random, boxes: bool, 
             let mut jitter = || 0.03 * random.normal();
             point(10.0 + 2.0 * f64::from(column) + jitter(), 2.0 * f64::from(row) + jitter())
         });
-        observations.push(Observation { bbox, score: 0.9, class: 0, position });
+        observations.push(Observation { bbox, score: 0.9, listed: true, class: 0, position });
     }
 }
 

@@ -58,7 +58,7 @@ fn switches(frames: &Truth, stride: u32, missing: f64, seed: u64) -> (usize, usi
             .filter(|(_, _, luck)| *luck >= missing)
             .map(|(id, b, _)| {
                 let score = if is_covered(id, people) { 0.35 } else { 0.85 };
-                (id, Observation { bbox: Some(b), score, class: 0, position: None })
+                (id, Observation { bbox: Some(b), score, listed: score >= 0.25, class: 0, position: None })
             })
             .collect();
         let observations: Vec<Observation> = seen.iter().map(|s| s.1).collect();

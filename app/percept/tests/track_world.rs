@@ -301,7 +301,7 @@ fn ids_are_never_used_again_even_when_tracks_are_evicted() {
             .map(|_| {
                 let (x, y) = ((random.uniform() * 1200.0) as f32, (random.uniform() * 600.0) as f32);
                 let bbox = ocellus_percept::detection::BoxPx { x0: x, y0: y, x1: x + 40.0, y1: y + 60.0 };
-                Observation { bbox: Some(bbox), score: 0.8, class: 0, position: None }
+                Observation { bbox: Some(bbox), score: 0.8, listed: true, class: 0, position: None }
             })
             .collect();
         let summary = tracker.step(&mut ids, TrackFrame::at(stamp(f64::from(k) * 0.1)), &observations, &mut out);

@@ -71,6 +71,16 @@ impl Default for Payload {
 }
 
 impl Payload {
+    /// The picture in it; an empty one where it is a sweep.
+    pub fn into_image(self) -> EncodedImage {
+        if let Self::Image(image) = self { image } else { EncodedImage::default() }
+    }
+
+    /// The sweep in it; an empty one where it is a picture.
+    pub fn into_cloud(self) -> Cloud {
+        if let Self::Cloud(cloud) = self { cloud } else { Cloud::default() }
+    }
+
     /// Takes the picture out to be filled again, emptied, its buffers kept; a new one where this was a sweep.
     pub fn take_image(&mut self) -> EncodedImage {
         match std::mem::take(self) {

@@ -4,11 +4,9 @@
 /// frame rate.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TrackerConfig {
-    /// An observation at or above this score is listed and, where it fits no track, begins one.
-    pub report_score: f32,
     /// Observations at or above this score are associated first (ByteTrack's high threshold).
     pub high_score: f32,
-    /// Observations below this score are ignored; between it and `report_score` they only keep a track alive.
+    /// Observations below this score are ignored; whatever else is said of them.
     pub low_score: f32,
     /// Observations a track needs before it counts as confirmed.
     pub confirm_hits: u32,
@@ -37,7 +35,6 @@ pub struct TrackerConfig {
 impl Default for TrackerConfig {
     fn default() -> Self {
         Self {
-            report_score: 0.25,
             high_score: 0.5,
             low_score: 0.1,
             confirm_hits: 3,

@@ -45,6 +45,7 @@ pub(super) struct Prepared {
     /// Which sides of the box the picture's edges cut; none where the picture's size is not known.
     pub(super) cuts: Cuts,
     pub(super) score: f32,
+    pub(super) listed: bool,
     pub(super) class: u32,
     pub(super) position: Option<Measured>,
 }

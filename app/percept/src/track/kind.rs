@@ -15,7 +15,8 @@ impl Kind {
     /// The kind of a class by its name in COCO, KITTI, nuScenes or Argoverse, whatever its case.
     pub(super) fn of(name: &str) -> Self {
         const VEHICLES: &[&str] = &["car", "van", "truck", "bus", "tram", "train", "trailer", "construction_vehicle"];
-        const PEOPLE: &[&str] = &["person", "pedestrian", "person_sitting", "rider", "cyclist", "bicycle", "motorcycle"];
+        const PEOPLE: &[&str] =
+            &["person", "pedestrian", "person_sitting", "rider", "cyclist", "bicycle", "motorcycle"];
         let is = |names: &[&str]| names.iter().any(|n| n.eq_ignore_ascii_case(name));
         if is(VEHICLES) {
             Self::Vehicle

@@ -83,6 +83,9 @@ pub struct Observation {
     pub bbox: Option<BoxPx>,
     /// Confidence, 0 to 1.
     pub score: f32,
+    /// Whether it is to be listed, by its detector's own measure: then it begins a track where it fits none. What is not
+    /// keeps a known track alive.
+    pub listed: bool,
     /// Index into the classes; the caller keeps one numbering for all observations of a tracker.
     pub class: u32,
     /// Where it is, if known.

@@ -20,7 +20,7 @@ const CLASS_WEIGHT_MAX: f32 = 5.0;
 /// The answer to one observation.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct TrackOutput {
-    /// The track it belongs to; `None` below the report score where no track takes it, and for unusable observations.
+    /// The track it belongs to; `None` for what is not listed where no track takes it, and for unusable observations.
     pub track: Option<u64>,
     /// The track's class by weight of its observations, which is steadier than the observation's own.
     pub class: u32,

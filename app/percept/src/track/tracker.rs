@@ -254,6 +254,7 @@ impl Tracker {
                     bbox,
                     cuts,
                     score: seen.score,
+                    listed: seen.listed,
                     class: seen.class,
                     position,
                 });
@@ -279,7 +280,7 @@ impl Tracker {
             for (t, gate) in self.gates.iter().enumerate().filter(|(_, gate)| gate.admits(seen)) {
                 let Some(track) = self.tracks.get(t).filter(|track| !track.seen_now) else { continue };
                 // What is not even worth listing does not bring back a lost track.
-                let faint = seen.score < self.config.report_score && track.phase == TrackPhase::Lost;
+                let faint = !seen.listed && track.phase == TrackPhase::Lost;
                 if let Some(cost) = gate.cost(track, seen, &self.kinds).filter(|c| !faint && *c < limit) {
                     self.associator.offer((t, s), self.tracks.len(), cost);
                 }
@@ -301,7 +302,7 @@ impl Tracker {
         let kept_in = self.kept_in();
         let mut live = self.tracks.iter().filter(|t| t.phase != TrackPhase::Removed).count();
         for (seen, track_of) in self.prepared.iter().zip(&mut self.track_of) {
-            if track_of.is_some() || seen.score < self.config.report_score {
+            if track_of.is_some() || !seen.listed {
                 continue;
             }
             let mut track = Track::new(ids.issue(), seen, kept_in, &self.config);

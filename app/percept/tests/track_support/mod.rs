@@ -165,7 +165,7 @@ pub(crate) fn observe(
                 DistanceSource::Lidar,
             )
         });
-        seen.push((index, Observation { bbox: Some(bbox), score: 0.9, class: actor.class, position }));
+        seen.push((index, Observation { bbox: Some(bbox), score: 0.9, listed: true, class: actor.class, position }));
     }
     seen
 }

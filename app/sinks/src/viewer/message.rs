@@ -1,6 +1,8 @@
-//! What the viewer is shown: one message per camera frame, sweep, set of figures or log line. Large parts are shared
-//! (`Arc`), so that a message can stand in two queues, one before a file and one before a live viewer.
+//! What the viewer is shown: one message per camera frame, sweep, set of figures or log line. Large parts are shared, so
+//! that a message can stand in two queues, one before a file and one before a live viewer.
 
+use std::fmt;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use ocellus_percept::cloud::Cloud;
@@ -22,6 +24,37 @@ pub enum ViewMsg {
     Log(LogView),
 }
 
+/// A large part that several hold: an [`Arc`], or a handle of the caller's own that gives the buffer back when the last
+/// one is dropped.
+pub struct Shared<T>(Arc<dyn AsRef<T> + Send + Sync>);
+
+impl<T> Shared<T> {
+    /// Shares what `handle` refers to.
+    pub fn new(handle: impl AsRef<T> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(handle))
+    }
+}
+
+impl<T> Clone for Shared<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T> Deref for Shared<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        (*self.0).as_ref()
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Shared<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
 /// A report with what it was made from.
 #[derive(Debug, Clone)]
 pub struct FrameView {
@@ -32,7 +65,7 @@ pub struct FrameView {
     /// Columns and rows of the source picture; `None` where unknown.
     pub size_px: Option<[u32; 2]>,
     /// The depth network's output for this picture.
-    pub depth: Option<Arc<DepthMap>>,
+    pub depth: Option<Shared<DepthMap>>,
 }
 
 /// A picture as the recording has it, or as pixels.
@@ -54,7 +87,7 @@ pub struct SweepView {
     /// Its sequence number.
     pub seq: u64,
     /// Points in the LiDAR's own frame, metres.
-    pub cloud: Arc<Cloud>,
+    pub cloud: Shared<Cloud>,
 }
 
 /// Figures at one moment, plotted over sensor time.

@@ -28,7 +28,7 @@ use rerun::RecordingStream;
 
 pub use connect::LOCAL_URL;
 pub use error::{RERUN_VERSION, ViewerError};
-pub use message::{FrameView, LogLevel, LogView, MetricsView, Picture, SweepView, TOTAL, ViewMsg};
+pub use message::{FrameView, LogLevel, LogView, MetricsView, Picture, Shared, SweepView, TOTAL, ViewMsg};
 pub use scene::{Scene, VehicleOutline};
 pub use stream::Shed;
 

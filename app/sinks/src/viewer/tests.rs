@@ -56,10 +56,10 @@ fn scene() -> Scene {
 fn drive(frames: u64) -> Vec<ViewMsg> {
     let wall: Vec<[f32; 3]> =
         (0..2000).map(|i| [10.0, (i % 100) as f32 * 0.1 - 5.0, (i / 100) as f32 * 0.1 - 1.0]).collect();
-    let cloud = Arc::new(Cloud { xyz: wall, ..Cloud::default() });
+    let cloud = Shared::new(Arc::new(Cloud { xyz: wall, ..Cloud::default() }));
     let pixels: Vec<u8> = (0..SIZE[0] * SIZE[1]).map(|i| (i % SIZE[0]) as u8).collect();
     let image = Arc::new(Image::from_vec(SIZE[0] as usize, SIZE[1] as usize, PixelFormat::Gray8, pixels).unwrap());
-    let depth = Arc::new(DepthMap {
+    let depth = Shared::new(Arc::new(DepthMap {
         width: 16,
         height: 16,
         values: (1..=256).map(|v| v as f32).collect(),
@@ -68,19 +68,19 @@ fn drive(frames: u64) -> Vec<ViewMsg> {
         offset_x: 0.0,
         scale_y: 0.1,
         offset_y: 5.6,
-    });
+    }));
     let mut messages = vec![ViewMsg::Log(LogView { t: None, level: LogLevel::Info, text: "start".to_owned() })];
     for seq in 0..frames {
         let mut report = full_report();
         report.t = report.t.plus_seconds(0.1 * seq as f64);
         report.seq = Some(seq);
         let t = report.t;
-        messages.push(ViewMsg::Sweep(SweepView { lidar: "lidar".to_owned(), t, seq, cloud: Arc::clone(&cloud) }));
+        messages.push(ViewMsg::Sweep(SweepView { lidar: "lidar".to_owned(), t, seq, cloud: cloud.clone() }));
         messages.push(ViewMsg::Frame(FrameView {
             report: Arc::new(report),
             picture: Some(Picture::Raw(Arc::clone(&image))),
             size_px: Some(SIZE),
-            depth: Some(Arc::clone(&depth)),
+            depth: Some(depth.clone()),
         }));
         messages.push(ViewMsg::Metrics(MetricsView {
             t,
