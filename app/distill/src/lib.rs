@@ -8,3 +8,5 @@
 //! | `recipe`, `net`, `data`, `loss`, `train` (feature `train`) | the trainer |
 //!
 //! Deliberately absent: running a network (ocellus-infer does), scoring one (ocellus-judge does), command-line matter.
+
+pub mod onnx;
