@@ -12,11 +12,16 @@ use ocellus_infer::digest::check_digest;
 use ocellus_infer::{InferError, Library, Network, Provider, ProviderReport, Runtime, SessionOptions, library};
 use ocellus_percept::detection::Detection;
 use ocellus_percept::image::ImageView;
-use ocellus_percept::model::{HeadFamily, IoInfo, ModelManifest, ModelSpec, recognise};
+use ocellus_percept::model::manifest::Precision;
+use ocellus_percept::model::{HeadFamily, IoInfo, ModelManifest, ModelSpec, ScoreMap, recognise};
 use ocellus_percept::tensor::{Decoder, Preprocessor, extra_inputs};
 use serde_json::{Value, json};
 
 use crate::exit;
+
+mod vouched;
+
+pub use vouched::Vouched;
 
 /// What of a model is asked for.
 #[derive(Debug, Clone)]
@@ -55,12 +60,40 @@ pub struct Model {
     pub licence: Option<String>,
     /// The lowest score its manifest lists detections from, where it says one.
     pub told_score: Option<f32>,
-    /// The lowest score of each class; empty where the manifest asks nothing of single classes.
-    pub class_scores: Vec<f32>,
+    /// How the weights are stored, where its manifest says.
+    pub precision: Option<Precision>,
+    /// The network it was distilled from, where its manifest says.
+    pub teacher: Option<String>,
+    /// Whether a Distillation Statement vouches for it.
+    pub statement: Vouched,
+    /// What its manifest asks of scores and makes of them.
+    pub scores: ScoreRules,
     /// The network, ready to run.
     pub network: Network,
     /// The ONNX Runtime that runs it.
     pub library: Library,
+}
+
+/// What a manifest asks of scores, and what it makes of them.
+#[derive(Debug, Clone, Default)]
+pub struct ScoreRules {
+    /// The lowest score of each class; empty where nothing is asked of single classes.
+    pub class_scores: Vec<f32>,
+    /// The tables that make scores honest.
+    pub map: Option<ScoreMap>,
+}
+
+impl ScoreRules {
+    fn of(manifest: &ModelManifest, classes: &[String]) -> Result<Self> {
+        let asked = !manifest.thresholds.per_class.is_empty();
+        let class_scores = if asked { manifest.class_scores(classes)? } else { Vec::new() };
+        Ok(Self { class_scores, map: manifest.score_map(classes)? })
+    }
+
+    /// A decoder that heeds them.
+    pub fn decoder(self, spec: &ModelSpec, outputs: &[IoInfo]) -> Result<Decoder> {
+        Ok(Decoder::new(spec, outputs)?.with_class_scores(self.class_scores).with_score_map(self.map))
+    }
 }
 
 /// Finds ONNX Runtime, fetching it on first need (said on standard error), and starts it.
@@ -104,19 +137,29 @@ pub fn load(runtime: &Runtime, request: &ModelRequest) -> Result<Model> {
         network.set_input_shape(&extra.name, &extra.shape)?;
         network.input_i64_mut(&extra.name)?.copy_from_slice(&extra.data);
     }
-    let mut class_scores = Vec::new();
+    let mut scores = ScoreRules::default();
     if let Some(told) = &parsed {
-        if !told.thresholds.per_class.is_empty() {
-            class_scores = told.class_scores(&spec.classes).with_context(at).map_err(exit::usage)?;
-        }
+        scores = ScoreRules::of(told, &spec.classes).with_context(at).map_err(exit::usage)?;
         if let Some(wanted) = told.providers.as_ref().filter(|wanted| **wanted != request.providers) {
             let (used, wanted) = (request.providers.join(", "), wanted.join(", "));
             spec.guesses.push(format!("providers {used}: the launch file decides; model.toml would have {wanted}"));
         }
     }
-    let told_score = parsed.as_ref().and_then(|m| m.thresholds.score);
-    let licence = parsed.map(|m| m.licence);
-    Ok(Model { file, spec, manifest, licence, told_score, class_scores, network, library: runtime.library().clone() })
+    let statement = Vouched::of(manifest.as_deref(), parsed.as_ref(), network.digest());
+    let told = parsed.as_ref();
+    Ok(Model {
+        told_score: told.and_then(|m| m.thresholds.score),
+        precision: told.and_then(|m| m.precision),
+        teacher: told.and_then(|m| m.teacher.clone()),
+        licence: parsed.map(|m| m.licence),
+        statement,
+        scores,
+        file,
+        spec,
+        manifest,
+        network,
+        library: runtime.library().clone(),
+    })
 }
 
 fn specification(file: &Path, network: &Network, manifest: Option<&ModelManifest>) -> Result<ModelSpec> {
@@ -264,7 +307,10 @@ impl Model {
             "providers_failed": failed,
             "nodes": report.nodes,
             "nodes_known": report.nodes_known,
-            "statement": Value::Null,
+            "precision": self.precision,
+            "teacher": self.teacher,
+            "calibrated": self.scores.map.is_some(),
+            "statement": self.statement,
         })
     }
 }
@@ -303,7 +349,7 @@ impl PictureDetector {
     /// Takes a loaded detector. Errors: a head that gives no detections, inputs that nothing explains.
     pub fn new(model: Model) -> Result<Self> {
         let preprocessor = Preprocessor::new(&model.spec.input)?;
-        let decoder = Decoder::new(&model.spec, model.network.outputs())?.with_class_scores(model.class_scores.clone());
+        let decoder = model.scores.clone().decoder(&model.spec, model.network.outputs())?;
         Ok(Self { model, preprocessor, decoder })
     }
 

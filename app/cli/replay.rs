@@ -56,6 +56,9 @@ pub struct Replay {
     /// The provider without which the run must not start (exit code 4).
     #[arg(long, value_name = "PROVIDER")]
     require: Option<String>,
+    /// Refuse networks that no good Distillation Statement vouches for (exit code 4).
+    #[arg(long)]
+    require_statement: bool,
     /// Lowest score reported.
     #[arg(long, value_name = "0..1")]
     score: Option<f32>,
@@ -86,6 +89,7 @@ impl Replay {
 
     fn launch_file(self) -> LaunchFile {
         let mut file = LaunchFile::default();
+        file.require_statement = self.require_statement.then_some(true);
         file.source.drive = Some(self.drive);
         file.source.calib = self.calib;
         file.source.sort_stamps = Some(self.sort_stamps);

@@ -12,6 +12,9 @@ use crate::exit;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LaunchFile {
+    /// Refuse networks that no good Distillation Statement vouches for (exit code 4).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub require_statement: Option<bool>,
     /// `[source]`: where frames come from.
     #[serde(default)]
     pub source: SourceTable,

@@ -67,6 +67,8 @@ pub enum ViewerPlan {
 pub struct Plan {
     /// The launch file that stands behind the plan, overrides and defaults included, as TOML.
     pub written: String,
+    /// Whether networks without a good Distillation Statement are refused.
+    pub require_statement: bool,
     /// The recorded drive.
     pub drive: PathBuf,
     /// A calibration file that replaces the drive's own.
@@ -146,6 +148,7 @@ impl Plan {
         let models = networks.map(|(i, m)| model(i, m)).collect::<Result<_>>()?;
         Ok(Self {
             written: toml::to_string(file)?,
+            require_statement: file.require_statement.unwrap_or(false),
             drive,
             calib: file.source.calib.clone(),
             sort_stamps: file.source.sort_stamps.unwrap_or(false),

@@ -16,6 +16,7 @@ use ocellus_percept::tensor::{Decoder, Letterbox, TensorView};
 
 use super::frame::{Answer, Content, Item, Message, ModelInput, Part};
 use super::notes::Notes;
+use crate::models::ScoreRules;
 
 /// Answers of one network that may be on their way: those waiting for the perceiving thread or a slower network, and
 /// the maps that viewers still hold.
@@ -95,7 +96,7 @@ impl Infer {
     pub fn new(
         model: usize,
         spec: &ModelSpec,
-        (network, class_scores): (Network, Vec<f32>),
+        (network, scores): (Network, ScoreRules),
         times: Times,
         (notes, stop): (Notes, &Stop),
     ) -> Result<Self> {
@@ -107,7 +108,7 @@ impl Infer {
                 Reader::Depth(maps)
             }
             _ => {
-                let decoder = Decoder::new(spec, network.outputs())?.with_class_scores(class_scores);
+                let decoder = scores.decoder(spec, network.outputs())?;
                 let answers = Pool::new("detections", ANSWERS, Exhausted::Wait, Vec::new);
                 stop.register(answers.handle());
                 Reader::Detector { decoder, thresholds: spec.thresholds, answers }

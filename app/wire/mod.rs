@@ -137,6 +137,9 @@ fn load_models(plan: &Plan, notes: &Notes) -> Result<Vec<Model>> {
     for model in &plan.models {
         let mut loaded_model = models::load(&runtime, &model.request())?;
         let name = loaded_model.spec.name.clone();
+        if let Some(why) = loaded_model.statement.why_not().filter(|_| plan.require_statement) {
+            return Err(exit::unmet(anyhow!("{name}: a good Distillation Statement is required: {why}")));
+        }
         for guess in &loaded_model.spec.guesses {
             notes.say("guess", format!("{name}: {guess}"));
         }
@@ -299,7 +302,7 @@ impl Pipeline<'_> {
             spec.thresholds.score = listed.min(TRACKED_SCORE_MIN);
             let times = Times { inferring: self.stage("infer"), decoding: self.stage("outputs") };
             let run = (self.notes.clone(), self.crew.stop());
-            let infer = Infer::new(index, &spec, (model.network, model.class_scores), times, run);
+            let infer = Infer::new(index, &spec, (model.network, model.scores), times, run);
             let infer = infer.context(name.clone()).map_err(exit::usage)?;
             let (sender, jobs) = self.queue::<Job>(QueueSpec::block(format!("model {name}"), MODEL_QUEUE));
             let perceive = perceive.clone();

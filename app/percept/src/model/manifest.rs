@@ -6,12 +6,12 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::model::{
-    ChannelOrder, DepthKind, HeadFamily, IoInfo, ModelSpec, RecogniseError, Resize, ScoreActivation, SpecOverrides,
-    coco, recognise_with,
+    ChannelOrder, DepthKind, HeadFamily, IoInfo, ModelSpec, RecogniseError, Resize, ScoreActivation, ScoreMap,
+    ScoreTable, SpecOverrides, coco, recognise_with,
 };
 
 /// Why a manifest cannot be used.
@@ -46,7 +46,7 @@ pub enum ManifestError {
 }
 
 /// How a network's weights are stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
     /// 32-bit floats.
@@ -103,6 +103,8 @@ pub struct ModelManifest {
     /// Which detections are kept.
     #[serde(default)]
     pub thresholds: ManifestThresholds,
+    /// What its scores are worth.
+    pub calibration: Option<ManifestCalibration>,
 }
 
 /// The `[input]` table.
@@ -138,6 +140,23 @@ pub struct ManifestThresholds {
     pub per_class: BTreeMap<String, f32>,
 }
 
+/// The `[calibration]` table: raw scores to honest ones.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+pub struct ManifestCalibration {
+    /// How the tables were fitted.
+    pub method: Option<String>,
+    /// What they were fitted on, and on what they were tested.
+    pub provenance: Option<String>,
+    /// Detection calibration error on pictures they were not fitted on: before, after.
+    pub d_ece: Option<[f64; 2]>,
+    /// (raw, honest) knots for all classes.
+    #[serde(default)]
+    pub knots: Vec<[f32; 2]>,
+    /// Knots of single classes, by name.
+    #[serde(default)]
+    pub per_class: BTreeMap<String, Vec<[f32; 2]>>,
+}
+
 const KEYS: &[&str] = &[
     "name",
     "file",
@@ -156,9 +175,11 @@ const KEYS: &[&str] = &[
     "classes",
     "input",
     "thresholds",
+    "calibration",
 ];
 const INPUT_KEYS: &[&str] = &["name", "size", "resize", "fill", "order", "mean", "scale"];
 const THRESHOLD_KEYS: &[&str] = &["score", "nms_iou", "max_detections", "per_class"];
+const CALIBRATION_KEYS: &[&str] = &["method", "provenance", "d_ece", "knots", "per_class"];
 
 /// Names that resemble each other less than this are no suggestion (Jaro-Winkler, 0 to 1).
 const RESEMBLANCE_MIN: f64 = 0.7;
@@ -169,8 +190,11 @@ impl ModelManifest {
         let toml_error = |e: toml::de::Error| ManifestError::Toml { text: e.to_string().trim_end().to_owned() };
         let table: toml::Table = toml::from_str(text).map_err(toml_error)?;
         check_keys(&table, "the manifest", KEYS)?;
-        for (section, name, keys) in [("[input]", "input", INPUT_KEYS), ("[thresholds]", "thresholds", THRESHOLD_KEYS)]
-        {
+        for (section, name, keys) in [
+            ("[input]", "input", INPUT_KEYS),
+            ("[thresholds]", "thresholds", THRESHOLD_KEYS),
+            ("[calibration]", "calibration", CALIBRATION_KEYS),
+        ] {
             if let Some(toml::Value::Table(inner)) = table.get(name) {
                 check_keys(inner, section, keys)?;
             }
@@ -199,6 +223,10 @@ impl ModelManifest {
         }
         for (class, value) in &t.per_class {
             check(is_share(*value), &format!("thresholds.per_class.{class}"), "between 0 and 1", value)?;
+        }
+        if let Some(calibration) = &self.calibration {
+            calibration.common()?;
+            calibration.per_class.iter().try_for_each(|(class, knots)| table(class, knots).map(drop))?;
         }
         Ok(())
     }
@@ -249,18 +277,45 @@ impl ModelManifest {
     pub fn class_scores(&self, classes: &[String]) -> Result<Vec<f32>, ManifestError> {
         let mut scores = vec![0.0; classes.len()];
         for (name, &score) in &self.thresholds.per_class {
-            let Some(index) = classes.iter().position(|class| class == name) else {
-                let nearest = nearest(name, classes.iter().map(String::as_str));
-                return Err(ManifestError::UnknownKey {
-                    key: name.clone(),
-                    section: "[thresholds.per_class]",
-                    nearest,
-                });
-            };
-            scores[index] = score;
+            scores[class_index(name, classes, "[thresholds.per_class]")?] = score;
         }
         Ok(scores)
     }
+
+    /// The tables that make scores of `classes` honest, for [`crate::tensor::Decoder::with_score_map`]; `None` where the
+    /// manifest has none. A name that is no class is an error.
+    pub fn score_map(&self, classes: &[String]) -> Result<Option<ScoreMap>, ManifestError> {
+        let Some(calibration) = &self.calibration else { return Ok(None) };
+        let mut map = ScoreMap { all: calibration.common()?, per_class: Vec::new() };
+        for (name, knots) in &calibration.per_class {
+            let index = class_index(name, classes, "[calibration.per_class]")?;
+            map.per_class.resize(map.per_class.len().max(index + 1), None);
+            map.per_class[index] = Some(table(name, knots)?);
+        }
+        Ok((map != ScoreMap::default()).then_some(map))
+    }
+}
+
+impl ManifestCalibration {
+    fn common(&self) -> Result<Option<ScoreTable>, ManifestError> {
+        if self.knots.is_empty() { Ok(None) } else { table("knots", &self.knots).map(Some) }
+    }
+}
+
+/// The table of a key of `[calibration]`.
+fn table(key: &str, knots: &[[f32; 2]]) -> Result<ScoreTable, ManifestError> {
+    ScoreTable::new(knots.to_vec()).map_err(|error| ManifestError::Value {
+        key: format!("calibration: {key}"),
+        expected: "a monotone table of [raw, honest] scores",
+        got: error.to_string(),
+    })
+}
+
+fn class_index(name: &str, classes: &[String], section: &'static str) -> Result<usize, ManifestError> {
+    classes.iter().position(|class| class == name).ok_or_else(|| {
+        let nearest = nearest(name, classes.iter().map(String::as_str));
+        ManifestError::UnknownKey { key: name.to_owned(), section, nearest }
+    })
 }
 
 fn is_share(value: f32) -> bool {
@@ -316,6 +371,23 @@ mod tests {
         let classes = told.classes.unwrap();
         assert_eq!(manifest.class_scores(&classes), Ok(vec![0.0, 0.6]));
         assert!(manifest.class_scores(&["a".to_owned()]).is_err());
+    }
+
+    #[test]
+    fn calibration_is_read_by_class_and_checked() {
+        let text = with(
+            "[calibration]\nmethod = \"isotonic\"\nd_ece = [0.1, 0.02]\nknots = [[0.0, 0.0], [1.0, 0.5]]\n\
+             [calibration.per_class]\nb = [[0.2, 0.9]]\n",
+        );
+        let manifest = ModelManifest::parse(&text).unwrap();
+        let map = manifest.score_map(&["a".to_owned(), "b".to_owned()]).unwrap().unwrap();
+        assert_eq!((map.apply(0, 0.5), map.apply(1, 0.5)), (0.25, 0.9));
+        assert!(manifest.score_map(&["a".to_owned()]).unwrap_err().to_string().contains("calibration.per_class"));
+        assert_eq!(ModelManifest::parse(&with("")).unwrap().score_map(&[]), Ok(None));
+        for (bad, part) in [("knots = [[0.5, 0.5], [0.4, 0.6]]", "knot 1"), ("knotes = []", "did you mean \"knots\"")] {
+            let error = ModelManifest::parse(&with(&format!("[calibration]\n{bad}"))).unwrap_err().to_string();
+            assert!(error.contains(part), "{error}");
+        }
     }
 
     #[test]

@@ -4,11 +4,13 @@ pub mod coco;
 pub mod manifest;
 pub mod overrides;
 pub mod recognise;
+pub mod score_map;
 pub mod spec;
 
 pub use manifest::{ManifestError, ModelManifest};
 pub use overrides::SpecOverrides;
 pub use recognise::{RecogniseError, recognise, recognise_with};
+pub use score_map::{KNOTS_MAX, ScoreMap, ScoreTable, ScoreTableError};
 pub use spec::{
     ChannelOrder, DepthKind, ElementType, HeadFamily, InputSpec, IoInfo, ModelSpec, Resize, ScoreActivation, Thresholds,
 };

@@ -27,7 +27,7 @@ pub use inputs::{ExtraInput, extra_inputs};
 pub(crate) use nanodet::names_distances;
 
 use crate::detection::{BoxPx, Detection, Mask};
-use crate::model::{HeadFamily, IoInfo, ModelSpec, Thresholds};
+use crate::model::{HeadFamily, IoInfo, ModelSpec, ScoreMap, Thresholds};
 use crate::tensor::{Letterbox, Nms, TensorView};
 use candidates::{Candidates, Floor};
 
@@ -159,10 +159,17 @@ struct MaskWanted<'a> {
 pub struct Decoder {
     head: Box<dyn Head>,
     outputs: usize,
+    classes: usize,
+    /// What is asked of single classes, in scores as reported.
+    class_scores: Vec<f32>,
+    map: Option<ScoreMap>,
+    /// The lowest raw scores, and the common threshold they were worked out for.
     floor: Floor,
+    floor_for: Option<f32>,
     found: Candidates,
     nms: Nms,
     kept: Vec<u32>,
+    honest: Vec<f32>,
     /// Mask buffers taken back from earlier detections.
     spare: Vec<Vec<u8>>,
 }
@@ -185,10 +192,15 @@ impl Decoder {
         Ok(Self {
             head,
             outputs: outputs.len(),
+            classes: spec.classes.len(),
+            class_scores: Vec::new(),
+            map: None,
             floor: Floor::default(),
+            floor_for: None,
             found: Candidates::default(),
             nms: Nms::default(),
             kept: Vec::new(),
+            honest: Vec::new(),
             spare: Vec::new(),
         })
     }
@@ -196,7 +208,15 @@ impl Decoder {
     /// Asks more of single classes than the common threshold: `scores[class]`, where the higher of both counts.
     #[must_use]
     pub fn with_class_scores(mut self, scores: Vec<f32>) -> Self {
-        self.floor.per_class = scores;
+        (self.class_scores, self.floor_for) = (scores, None);
+        self
+    }
+
+    /// Reports scores as `map` makes them honest. Thresholds are held against those; boxes are suppressed by raw ones, so
+    /// that a flat piece of a table does not decide which box stays.
+    #[must_use]
+    pub fn with_score_map(mut self, map: Option<ScoreMap>) -> Self {
+        (self.map, self.floor_for) = (map, None);
         self
     }
 
@@ -214,7 +234,9 @@ impl Decoder {
         if outputs.len() != self.outputs {
             return Err(DecodeError::OutputCount { expected: self.outputs, got: outputs.len() });
         }
-        self.floor.common = thresholds.score;
+        if self.floor_for != Some(thresholds.score) {
+            self.set_floor(thresholds.score);
+        }
         self.found.clear();
         self.head.collect(outputs, &self.floor, &mut self.found)?;
         let found = &self.found;
@@ -223,11 +245,39 @@ impl Decoder {
         } else {
             Nms::rank(&found.scores, &mut self.kept);
         }
+        self.make_honest();
         if let Err(error) = self.emit(outputs, geometry, thresholds.max_detections, out) {
             out.clear();
             return Err(error);
         }
         Ok(DecodeReport { candidates: self.found.boxes.len(), non_finite: self.found.non_finite })
+    }
+
+    /// Works out which raw scores reach `common` and what is asked of single classes.
+    fn set_floor(&mut self, common: f32) {
+        self.floor_for = Some(common);
+        let Some(map) = &self.map else {
+            self.floor = Floor { common, per_class: self.class_scores.clone() };
+            return;
+        };
+        let asked = |class: usize| self.class_scores.get(class).map_or(common, |own| common.max(*own));
+        let per_class: Vec<f32> = (0..self.classes).map(|class| map.raw_floor(class, asked(class))).collect();
+        let common = per_class.iter().copied().fold(f32::INFINITY, f32::min);
+        self.floor = Floor { common, per_class };
+    }
+
+    /// Puts honest scores in place of raw ones and ranks the boxes kept by them, raw scores deciding between equals.
+    fn make_honest(&mut self) {
+        let Some(map) = &self.map else { return };
+        let Candidates { scores, classes, .. } = &mut self.found;
+        self.honest.clear();
+        self.honest.extend(scores.iter().zip(classes.iter()).map(|(raw, class)| map.apply(*class as usize, *raw)));
+        let (honest, raw) = (&self.honest, &*scores);
+        self.kept.sort_unstable_by(|&a, &b| {
+            let by = |scores: &[f32]| scores[b as usize].total_cmp(&scores[a as usize]);
+            by(honest).then_with(|| by(raw)).then(a.cmp(&b))
+        });
+        scores.copy_from_slice(&self.honest);
     }
 
     /// Moves the boxes kept to the source picture and adds their masks.

@@ -1,7 +1,7 @@
 //! Decoding of small tensors whose answer is known, at sizes that are not square; sick values; wrong shapes.
 
 use super::*;
-use crate::model::{ChannelOrder, ElementType, InputSpec, Resize, ScoreActivation};
+use crate::model::{ChannelOrder, ElementType, InputSpec, Resize, ScoreActivation, ScoreTable};
 use crate::tensor::TensorData;
 
 /// Network input: 64 columns, 32 rows; the source is twice that, so that boxes double.
@@ -272,6 +272,35 @@ fn overlaps_limits_and_class_floors_hold() {
     let mut out = Vec::new();
     decoder.decode(&[columns.view()], &geometry(), &KEEP, &mut out).unwrap();
     assert_eq!(scores(&out), [0.9, 0.7]);
+}
+
+#[test]
+fn honest_scores_are_reported_ranked_and_held_against_thresholds() {
+    let cell = |score: f32, class: usize, x: f32| {
+        let mut values = vec![x, 10.0, 8.0, 4.0, 0.0, 0.0];
+        values[4 + class] = score;
+        values
+    };
+    let columns = Tensor::new("o", &[1, 6, CELLS])
+        .with(&[0, 0, 0], CELLS, &cell(0.9, 0, 20.0))
+        .with(&[0, 0, 1], CELLS, &cell(0.8, 0, 21.0))
+        .with(&[0, 0, 2], CELLS, &cell(0.2, 1, 21.0))
+        .with(&[0, 0, 3], CELLS, &cell(0.5, 0, 50.0));
+    // Class 0 is too sure and flat at the top, class 1 too modest.
+    let table = |knots: &[[f32; 2]]| ScoreTable::new(knots.to_vec()).ok();
+    let map = ScoreMap { all: table(&[[0.0, 0.0], [0.8, 0.4]]), per_class: vec![None, table(&[[0.0, 0.0], [0.2, 0.6]])] };
+    let decoder = Decoder::new(&spec(HeadFamily::Yolov8, 2), &[columns.io()]).unwrap();
+    let mut decoder = decoder.with_score_map(Some(map));
+    let mut out = Vec::new();
+    let mut at = |score: f32| -> Vec<(u32, f32)> {
+        let keep = Thresholds { score, ..KEEP };
+        decoder.decode(&[columns.view()], &geometry(), &keep, &mut out).unwrap();
+        out.iter().map(|d| (d.class, (d.score * 100.0).round() / 100.0)).collect()
+    };
+    // The box of 0.8 gives way to that of 0.9 although their honest scores are equal.
+    assert_eq!(at(0.3), [(1, 0.6), (0, 0.4)]);
+    assert_eq!(at(0.2), [(1, 0.6), (0, 0.4), (0, 0.25)]);
+    assert_eq!(at(0.5), [(1, 0.6)]);
 }
 
 #[test]
