@@ -7,6 +7,7 @@ use clap::Parser;
 mod cli;
 mod exit;
 mod launch;
+mod measure;
 mod models;
 mod recording;
 mod wire;

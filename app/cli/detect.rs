@@ -13,6 +13,7 @@ use ocellus_percept::model::coco;
 use serde::Serialize;
 
 use crate::exit::{self, Outcome};
+use crate::measure::data::read_picture;
 use crate::models::{self, ModelRequest, PictureDetector};
 
 /// Bare detections on pictures, as COCO results.
@@ -82,7 +83,7 @@ impl Detect {
         let (mut results, mut unreadable) = (Vec::new(), 0_usize);
         let (mut image, mut found) = (Image::empty(), Vec::new());
         for (path, image_id) in &pictures {
-            match decode(path, &mut image) {
+            match read_picture(path, &mut image) {
                 Ok(()) => detector.detect(image.view(), &mut found)?,
                 Err(error) => {
                     eprintln!("lost: {}: {error:#}", path.display());
@@ -107,16 +108,6 @@ fn coco_result(image_id: u64, category_id: u32, detection: &Detection) -> CocoRe
         bbox: [px(b.x0), px(b.y0), px(b.width()), px(b.height())],
         score: (f64::from(detection.score) * 1e5).round() / 1e5,
     }
-}
-
-fn decode(path: &Path, image: &mut Image) -> Result<()> {
-    let bytes = std::fs::read(path)?;
-    let picture = ocellus_sense::EncodedImage {
-        origin: path.display().to_string(),
-        encoding: ocellus_sense::encoding_from_bytes(&bytes).context("neither JPEG nor PNG")?,
-        bytes,
-    };
-    Ok(ocellus_sense::decode_image(&picture, image)?)
 }
 
 fn write(path: &Path, results: &[CocoResult]) -> Result<()> {

@@ -28,7 +28,10 @@ impl Vouched {
         };
         let file = path.with_file_name(manifest.statement.as_deref().unwrap_or(FILE_NAME));
         if manifest.statement.is_none() && !file.is_file() {
-            return Self::not(None, format!("there is no statement: model.toml names none, nor is {FILE_NAME} beside it"));
+            return Self::not(
+                None,
+                format!("there is no statement: model.toml names none, nor is {FILE_NAME} beside it"),
+            );
         }
         let text = match std::fs::read_to_string(&file) {
             Ok(text) => text,

@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 
 use ocellus_judge::calib::{
-    Calibrator, Method, d_ece, detection_calibration, la_ace0, la_ece, recalibrate, reliability,
+    Calibrator, Cuts, Method, d_ece, detection_calibration, la_ace0, la_ece, recalibrate, reliability,
 };
 use ocellus_judge::coco::{Detections, GroundTruth, ImageMatches, IouType, Params, match_all, matches_at};
 use ocellus_judge::detect::{
@@ -146,11 +146,14 @@ fn detection_calibration_of_a_planted_detector() {
 fn a_map_is_fitted_on_other_images_than_it_is_tested_on() {
     let (truth, found) = planted(150, 200);
     let m = matches(&truth, &found, 0.5);
-    let got = recalibrate(&truth, &m, Method::Isotonic, 0.0, (0.5, 3)).unwrap();
+    let got = recalibrate(&truth, &m, Method::Isotonic, Cuts { fit: 0.0, judge: 0.0 }, (0.5, 3)).unwrap();
     assert!(got.before.ece.unwrap() > 0.3 && got.after.ece.unwrap() < 0.01, "{:?}", got.after.ece);
     assert_eq!((got.fit_images.len(), got.test_images.len()), (200, 200));
     assert!(got.fit_images.iter().all(|id| !got.test_images.contains(id)));
-    assert!(recalibrate(&truth, &m, Method::Platt, 0.95, (0.5, 3)).is_err(), "nothing to fit on");
+    assert!(
+        recalibrate(&truth, &m, Method::Platt, Cuts { fit: 0.95, judge: 0.0 }, (0.5, 3)).is_err(),
+        "nothing to fit on"
+    );
 }
 
 fn real_gate(data: &std::path::Path, reference: &str, candidate: &str) -> PrecisionReport {

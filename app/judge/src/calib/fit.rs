@@ -59,6 +59,21 @@ impl Calibrator {
             Self::Isotonic { knots } => isotonic::interpolate(knots, score),
         }
     }
+
+    /// The map as a table of at most 64 (raw, calibrated) knots with straight lines between: that of an isotonic one,
+    /// with (0, 0) before it, so that scores below all it was fitted on keep their order; for the others within 0.002,
+    /// their knots spread evenly in logits and so crowded where the map bends.
+    pub fn knots(&self) -> Vec<(f64, f64)> {
+        if let Self::Isotonic { knots } = self {
+            let below = knots.first().is_some_and(|k| k.0 > 0.0) && knots.len() < isotonic::MAX_KNOTS;
+            return below.then_some((0.0, 0.0)).into_iter().chain(knots.iter().copied()).collect();
+        }
+        // Scores of 1 in 400 and below hardly matter.
+        let (end, last) = (6.0, isotonic::MAX_KNOTS - 3);
+        let inner = (0..=last).map(|i| sigmoid(-end + 2.0 * end * i as f64 / last as f64));
+        let raw = std::iter::once(0.0).chain(inner).chain([1.0]);
+        raw.map(|raw| (raw, self.apply(raw))).collect()
+    }
 }
 
 /// Fits a map to `confidences` and `targets` (0 wrong, 1 right, or an IoU for localisation-aware scores).
@@ -206,6 +221,23 @@ mod tests {
             assert!(map.apply(f64::NAN).is_nan());
             let back: Calibrator = serde_json::from_str(&serde_json::to_string(&map).unwrap()).unwrap();
             assert_eq!(back, map);
+        }
+    }
+
+    #[test]
+    fn a_table_of_knots_is_the_map() {
+        let samples = distorted(3000, 5, 1.6, 0.3);
+        for method in [Method::Temperature, Method::Platt, Method::Isotonic] {
+            let map = fit(method, &samples.0, &samples.1).unwrap();
+            let knots = map.knots();
+            assert!(
+                knots.len() <= isotonic::MAX_KNOTS && knots.windows(2).all(|w| w[0].0 < w[1].0 && w[0].1 <= w[1].1)
+            );
+            let first = if method == Method::Isotonic { knots[1].0 } else { 0.0 };
+            for raw in (0..=1000).map(|i| f64::from(i) / 1000.0).filter(|raw| *raw >= first) {
+                let gap = (isotonic::interpolate(&knots, raw) - map.apply(raw)).abs();
+                assert!(gap < 0.002, "{map:?} at {raw}: {gap}");
+            }
         }
     }
 

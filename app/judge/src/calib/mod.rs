@@ -14,7 +14,7 @@ mod split;
 pub use detection::{DetectionCalibration, LaEce, d_ece, detection_calibration, la_ace0, la_ece, samples};
 pub use fit::{Calibrator, Method, fit};
 pub use isotonic::MAX_KNOTS;
-pub use recalibrate::{Recalibration, recalibrate};
+pub use recalibrate::{Cuts, Recalibration, recalibrate};
 pub use reliability::{Bin, DETECTION_BINS, ECE_BINS, LAECE_BINS, Reliability, reliability};
 pub use split::{Split, check_disjoint, split};
 

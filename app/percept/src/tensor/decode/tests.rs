@@ -288,7 +288,8 @@ fn honest_scores_are_reported_ranked_and_held_against_thresholds() {
         .with(&[0, 0, 3], CELLS, &cell(0.5, 0, 50.0));
     // Class 0 is too sure and flat at the top, class 1 too modest.
     let table = |knots: &[[f32; 2]]| ScoreTable::new(knots.to_vec()).ok();
-    let map = ScoreMap { all: table(&[[0.0, 0.0], [0.8, 0.4]]), per_class: vec![None, table(&[[0.0, 0.0], [0.2, 0.6]])] };
+    let map =
+        ScoreMap { all: table(&[[0.0, 0.0], [0.8, 0.4]]), per_class: vec![None, table(&[[0.0, 0.0], [0.2, 0.6]])] };
     let decoder = Decoder::new(&spec(HeadFamily::Yolov8, 2), &[columns.io()]).unwrap();
     let mut decoder = decoder.with_score_map(Some(map));
     let mut out = Vec::new();

@@ -1,4 +1,4 @@
-//! `ocellus eval`: what detections and tracks are worth against ground truth, by the measures others use.
+//! `eval --coco`, `eval --mot`: what files of detections and tracks are worth against ground truth, by others' measures.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -14,33 +14,21 @@ use serde_json::{Value, json};
 
 use crate::exit::{self, Outcome};
 
-/// Evaluate detections (COCO), tracks (MOTChallenge), or a smaller network against its reference.
+/// Files of detections or tracks, and what they are held against.
 #[derive(Debug, Args)]
-#[command(after_help = "Example: ocellus eval --coco instances.json detections.json --json\n         \
-                        ocellus eval --coco instances.json int8.json --reference fp32.json\n         \
-                        ocellus eval --mot gt.txt tracks.txt")]
-pub struct Eval {
+pub(super) struct Files {
     /// COCO ground truth and detections.
-    #[arg(long, num_args = 2, value_names = ["GT.json", "DT.json"], required_unless_present = "mot", conflicts_with = "mot")]
-    coco: Option<Vec<PathBuf>>,
+    #[arg(long, num_args = 2, value_names = ["GT.json", "DT.json"], conflicts_with = "mot")]
+    pub(super) coco: Option<Vec<PathBuf>>,
     /// MOTChallenge ground truth and tracker output.
     #[arg(long, num_args = 2, value_names = ["GT.txt", "DT.txt"])]
-    mot: Option<Vec<PathBuf>>,
-    /// What overlaps are measured on.
+    pub(super) mot: Option<Vec<PathBuf>>,
+    /// What overlaps are measured on (of --coco).
     #[arg(long, value_enum, default_value_t = Iou::Bbox)]
     iou: Iou,
     /// Evaluate only these image ids (of --coco).
     #[arg(long, value_name = "ID,...", value_delimiter = ',')]
     images: Vec<i64>,
-    /// Detections of the network that the evaluated one stands in for: exit code 4 where too much is lost.
-    #[arg(long, value_name = "DT.json", requires = "coco")]
-    reference: Option<PathBuf>,
-    /// Score from which a detection counts as an alarm, for --reference.
-    #[arg(long, default_value_t = 0.25, requires = "reference")]
-    threshold: f64,
-    /// Print JSON.
-    #[arg(long)]
-    json: bool,
 }
 
 /// What overlaps are measured on.
@@ -52,22 +40,13 @@ enum Iou {
     Segm,
 }
 
-impl Eval {
-    pub(super) fn run(self) -> Result<Outcome> {
-        if let Some([truth, found]) = self.mot.as_deref() {
-            return self.tracks(truth, found);
-        }
-        match self.coco.as_deref() {
-            Some([truth, found]) => self.detections(truth, found),
-            _ => Err(exit::usage(anyhow!("give --coco GT.json DT.json or --mot GT.txt DT.txt"))),
-        }
-    }
-
-    fn tracks(&self, truth: &Path, found: &Path) -> Result<Outcome> {
+impl Files {
+    /// Tracks of `--mot`.
+    pub(super) fn tracks(&self, truth: &Path, found: &Path, as_json: bool) -> Result<Outcome> {
         let between = || format!("{} against {}", found.display(), truth.display());
         let result = mot::evaluate(&read(truth)?, &read(found)?).with_context(between).map_err(exit::usage)?;
         say(&result.findings);
-        if self.json {
+        if as_json {
             println!("{}", serde_json::to_string_pretty(&result)?);
             return Ok(Outcome::Done);
         }
@@ -83,7 +62,13 @@ impl Eval {
         Ok(Outcome::Done)
     }
 
-    fn detections(&self, truth_path: &Path, found_path: &Path) -> Result<Outcome> {
+    /// Detections of `--coco`, and whether they may stand in for those of `reference`, alarms counting from a score on.
+    pub(super) fn detections(
+        &self,
+        (truth_path, found_path): (&Path, &Path),
+        reference: Option<(&Path, f64)>,
+        as_json: bool,
+    ) -> Result<Outcome> {
         let truth = GroundTruth::parse(&read(truth_path)?).with_context(|| shown(truth_path)).map_err(exit::usage)?;
         let parse = |path: &Path| -> Result<Detections> {
             Detections::parse(&read(path)?, &truth).with_context(|| shown(path)).map_err(exit::usage)
@@ -97,16 +82,10 @@ impl Eval {
         let result =
             coco::evaluate(&truth, &found, iou, &params).with_context(|| shown(found_path)).map_err(exit::usage)?;
         say(&result.findings);
-        let lost = match &self.reference {
-            Some(path) => {
+        let lost = match reference {
+            Some((path, threshold)) => {
                 let reference = parse(path)?;
-                let input = GateInput {
-                    truth: &truth,
-                    reference: &reference,
-                    candidate: &found,
-                    iou,
-                    threshold: self.threshold,
-                };
+                let input = GateInput { truth: &truth, reference: &reference, candidate: &found, iou, threshold };
                 Some(
                     gate(&input, &params, GateTargets::default(), &Bootstrap::default())
                         .with_context(|| shown(path))
@@ -115,7 +94,7 @@ impl Eval {
             }
             None => None,
         };
-        if self.json {
+        if as_json {
             let mut body = json!({"stats": result.stats, "per_class": result.per_class, "images": result.images,
                 "findings": result.findings});
             if let (Some(report), Value::Object(map)) = (&lost, &mut body) {
@@ -154,7 +133,8 @@ fn percent(value: Option<f64>) -> String {
     value.map_or_else(|| "undefined".to_owned(), |v| format!("{:.2}", v * 100.0))
 }
 
-fn say(findings: &Findings) {
+/// Says what was odd about the input.
+pub(super) fn say(findings: &Findings) {
     for finding in findings.iter() {
         eprintln!("found: {} x {} ({}), first: {}", finding.count, finding.what, finding.effect, finding.first);
     }

@@ -1,0 +1,126 @@
+//! `ocellus eval`: what a network is worth, and what it lost. One mode a file; measuring is in `crate::measure`.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, anyhow};
+use clap::Args;
+use ocellus_infer::Runtime;
+
+use crate::exit::{self, Outcome};
+use crate::measure::data::{Data, DataRequest};
+use crate::measure::subject::{Loading, Subject};
+use crate::models;
+
+mod files;
+mod fit;
+mod report;
+
+/// Evaluate a network on pictures, drives and the simulated world, or files of detections and tracks.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    ocellus eval yolox_nano.onnx --data coco_tiny                     figures on COCO pictures\n  \
+    ocellus eval student --data world:random@1-20 --data drive.mcap   on rendered streets and a drive\n  \
+    ocellus eval student --data coco_tiny --fit isotonic --into models/student/model.toml\n  \
+    ocellus eval --coco instances.json detections.json --json         figures equal to pycocotools'\n  \
+    ocellus eval --coco instances.json int8.json --reference fp32.json\n  \
+    ocellus eval --mot gt.txt tracks.txt")]
+pub struct Eval {
+    /// The network: an ONNX file, or the name of a folder under models/.
+    #[arg(value_name = "MODEL", conflicts_with_all = ["coco", "mot"])]
+    model: Option<PathBuf>,
+    #[command(flatten)]
+    files: files::Files,
+    /// Where to measure: a folder of pictures with COCO ground truth, a drive, or world:SCENARIO@SEEDS; several times.
+    #[arg(long, value_name = "DATA", requires = "model")]
+    data: Vec<String>,
+    /// COCO ground truth of the pictures in --data; found by itself in DATA/annotations.
+    #[arg(long, value_name = "GT.json", requires = "data")]
+    gt: Option<PathBuf>,
+    /// Frames at most, evenly spread over the data.
+    #[arg(long, value_name = "N")]
+    frames: Option<usize>,
+    /// What the evaluated network (or file of detections) stands in for: exit code 4 where too much is lost.
+    #[arg(long, value_name = "MODEL|DT.json")]
+    reference: Option<PathBuf>,
+    /// Score from which a detection counts as an alarm.
+    #[arg(long, default_value_t = 0.25)]
+    threshold: f64,
+    #[command(flatten)]
+    fit: fit::FitArgs,
+    /// Providers in order of preference.
+    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "cpu")]
+    providers: Vec<String>,
+    /// The provider without which nothing is measured (exit code 4).
+    #[arg(long, value_name = "PROVIDER")]
+    require: Option<String>,
+    /// The ONNX Runtime library.
+    #[arg(long, value_name = "FILE")]
+    ort_lib: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Eval {
+    pub(super) fn run(self) -> Result<Outcome> {
+        if !(0.0..=1.0).contains(&self.threshold) {
+            return Err(exit::usage(anyhow!("--threshold: expected 0 to 1, got {}", self.threshold)));
+        }
+        match (&self.model, self.files.mot.as_deref(), self.files.coco.as_deref()) {
+            (None, Some([truth, found]), _) => self.files.tracks(truth, found, self.json),
+            (None, _, Some([truth, found])) => {
+                let reference = self.reference.as_deref().map(|path| (path, self.threshold));
+                self.files.detections((truth, found), reference, self.json)
+            }
+            (Some(model), ..) if self.fit.method.is_some() => fit::run(&self, model),
+            (Some(model), ..) => report::run(&self, model),
+            _ => Err(exit::usage(anyhow!(
+                "give MODEL --data DATA, --coco GT.json DT.json or --mot GT.txt DT.txt; ocellus eval --help has examples"
+            ))),
+        }
+    }
+
+    /// The pictures to measure on.
+    fn open_data(&self, maps: bool) -> Result<Data> {
+        let request = DataRequest { sources: self.data.clone(), gt: self.gt.clone(), frames: self.frames, maps };
+        let data = Data::open(&request)?;
+        data.notes.iter().for_each(|note| eprintln!("data: {note}"));
+        files::say(&data.truth.findings);
+        Ok(data)
+    }
+
+    /// As [`Self::open_data`], with labels.
+    fn open_labelled(&self, maps: bool) -> Result<Data> {
+        let data = self.open_data(maps)?;
+        if data.labelled {
+            return Ok(data);
+        }
+        let sources = data.sources.join(", ");
+        Err(exit::usage(anyhow!(
+            "{sources}: there are no labels to measure against; give --gt, or --teacher for agreement"
+        )))
+    }
+
+    fn runtime(&self) -> Result<Runtime> {
+        models::start_runtime(self.ort_lib.as_deref())
+    }
+
+    fn loading(&self, raw_scores: bool) -> Loading {
+        Loading { providers: self.providers.clone(), require: self.require.clone(), raw_scores }
+    }
+
+    fn load(&self, runtime: &Runtime, path: &Path) -> Result<Subject> {
+        Subject::load(runtime, path, &self.loading(false))
+    }
+}
+
+/// How a run ends whose pictures were not all readable.
+fn outcome(lost: &[(usize, String)]) -> Outcome {
+    lost.iter().for_each(|(_, why)| eprintln!("lost: {why}"));
+    if lost.is_empty() { Outcome::Done } else { Outcome::LostData }
+}
+
+/// A figure for people.
+fn shown(value: Option<f64>, digits: usize) -> String {
+    value.map_or_else(|| "undefined".to_owned(), |v| format!("{v:.digits$}"))
+}

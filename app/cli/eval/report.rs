@@ -1,0 +1,93 @@
+//! `eval MODEL --data DATA`: the figures of one network.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use anyhow::Result;
+use ocellus_judge::coco::STAT_NAMES;
+use ocellus_judge::detect::GroupReport;
+use serde_json::json;
+
+use super::{Eval, files, outcome, shown};
+use crate::exit::Outcome;
+use crate::measure::data::Data;
+use crate::measure::figures::Figures;
+use crate::measure::subject::judged;
+
+/// Name and version of the JSON.
+pub(super) const SCHEMA: (&str, u32) = ("ocellus.evaluation", 1);
+
+pub(super) fn run(eval: &Eval, model: &Path) -> Result<Outcome> {
+    let data = eval.open_labelled(false)?;
+    let mut subject = eval.load(&eval.runtime()?, model)?;
+    let found = subject.detect_clean(&data)?;
+    let (params, notes) = judged(&data, &[&found], &[&subject])?;
+    notes.iter().for_each(|note| eprintln!("note: {note}"));
+    let figures = Figures::new(&data, &found, &params, eval.threshold)?;
+    files::say(&found.detections.findings);
+    if eval.json {
+        let body = json!({
+            "schema": {"name": SCHEMA.0, "version": SCHEMA.1}, "model": subject.card, "data": described(&data),
+            "detection": figures.to_json(data.rate_hz()), "notes": notes, "findings": figures.coco.findings,
+            "lost": found.lost.len(),
+        });
+        println!("{}", serde_json::to_string_pretty(&body)?);
+    } else {
+        print!("{}", text(&data, &figures));
+    }
+    Ok(outcome(&found.lost))
+}
+
+/// The data for a program.
+pub(super) fn described(data: &Data) -> serde_json::Value {
+    json!({"sources": data.sources, "images": data.frames.len(), "objects": data.objects(), "sha256": data.sha256})
+}
+
+fn text(data: &Data, figures: &Figures) -> String {
+    let mut out = format!("{} pictures, {} objects\n", data.frames.len(), data.objects());
+    for (name, value) in STAT_NAMES.iter().zip(figures.coco.stats) {
+        let _ = writeln!(out, "{name:<12} {}", shown(value, 4));
+    }
+    if let Some(interval) = figures.ap_interval() {
+        let _ = writeln!(out, "  AP's 95 % interval {:.3} to {:.3}", interval.low, interval.high);
+    }
+    let point = figures.curve.at_score(figures.threshold);
+    let rows = [
+        ("recall", point.recall),
+        ("precision", point.precision),
+        ("false alarms an image", Some(point.fppi)),
+        ("oLRP", figures.olrp),
+        ("D-ECE", figures.calibration.reliability.ece),
+        ("LaECE", figures.calibration.la_ece.mean),
+        ("ECE", figures.ece),
+    ];
+    let _ = writeln!(out, "at score {}", figures.threshold);
+    for (name, value) in rows {
+        let _ = writeln!(out, "  {name:<22} {}", shown(value, 4));
+    }
+    for (kind, report) in &figures.groups {
+        out += &groups(kind, report);
+    }
+    let classes = figures.coco.per_class.iter().filter_map(|(name, ap)| Some((name, (*ap)?)));
+    let _ = writeln!(out, "AP by class");
+    for (name, ap) in classes {
+        let _ = writeln!(out, "  {name:<22} {ap:.4}");
+    }
+    out
+}
+
+fn groups(kind: &str, report: &GroupReport) -> String {
+    let figure = match report.kind {
+        ocellus_judge::detect::GroupKind::ImageAp => "AP",
+        ocellus_judge::detect::GroupKind::ObjectRecall => "recall",
+    };
+    let mut out = format!("{figure} by {kind}\n");
+    for group in &report.groups {
+        let interval = group.interval.map_or_else(String::new, |i| format!("  {:.3} to {:.3}", i.low, i.high));
+        let few = if group.too_few { "  too few" } else { "" };
+        let worst = if report.worst.as_ref() == Some(&group.name) { "  worst" } else { "" };
+        let value = shown(group.value, 4);
+        let _ = writeln!(out, "  {:<24} {value}{interval}  n = {}{few}{worst}", group.name, group.n);
+    }
+    out
+}

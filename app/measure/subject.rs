@@ -1,0 +1,180 @@
+//! A network under measurement: loaded, fed with the pictures of a data set, its detections tied to the set's truth.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow};
+use ocellus_infer::Runtime;
+use ocellus_judge::coco::{DetectedObject, Detections, Params};
+use ocellus_judge::statement::ModelCard;
+use ocellus_percept::detection::Detection;
+use ocellus_percept::image::Image;
+use ocellus_percept::model::manifest::Precision;
+
+use super::data::Data;
+use crate::exit;
+use crate::models::{self, ModelRequest, PictureDetector};
+
+/// Lowest score looked at: average precision needs the tail.
+pub const SCORE_MIN: f32 = 0.01;
+/// Detections a picture, as COCO counts.
+pub const DETECTIONS_MAX: usize = 100;
+
+/// A detector that is measured.
+pub struct Subject {
+    /// Name, hash and facts for reports.
+    pub card: ModelCard,
+    /// How its weights are stored, where its manifest says.
+    pub precision: Option<Precision>,
+    /// The ONNX file.
+    pub file: PathBuf,
+    detector: PictureDetector,
+}
+
+/// How a subject is loaded.
+#[derive(Debug, Clone)]
+pub struct Loading {
+    /// Providers in order of preference.
+    pub providers: Vec<String>,
+    /// The provider without which it must not run.
+    pub require: Option<String>,
+    /// Whether scores stay as the network gives them, whatever its manifest makes of them.
+    pub raw_scores: bool,
+}
+
+impl Loading {
+    /// What is asked of models.
+    pub fn request(&self, path: &Path) -> ModelRequest {
+        ModelRequest {
+            providers: self.providers.clone(),
+            require: self.require.clone(),
+            ..ModelRequest::new(path.to_owned())
+        }
+    }
+}
+
+impl Subject {
+    /// Loads the detector at `path`.
+    pub fn load(runtime: &Runtime, path: &Path, loading: &Loading) -> Result<Self> {
+        let mut model = models::load(runtime, &loading.request(path))?;
+        eprint!("{}", model.describe());
+        if loading.raw_scores {
+            model.scores.map = None;
+        }
+        (model.spec.thresholds.score, model.spec.thresholds.max_detections) = (SCORE_MIN, DETECTIONS_MAX);
+        let ran = model.network.providers().registered.iter().map(|p| p.name()).collect::<Vec<_>>().join(", ");
+        let mut facts = vec![
+            ("file".to_owned(), model.file.display().to_string()),
+            ("head".to_owned(), format!("{:?}", model.spec.head).to_lowercase()),
+            ("input".to_owned(), format!("{} x {} px", model.spec.input.width, model.spec.input.height)),
+            ("provider".to_owned(), ran),
+        ];
+        let precision = model.precision.map(|p| format!("{p:?}").to_lowercase());
+        let calibrated = model.scores.map.is_some().then(|| "by the manifest's table".to_owned());
+        for (name, value) in [("precision", precision), ("licence", model.licence.clone()), ("scores", calibrated)] {
+            facts.extend(value.map(|value| (name.to_owned(), value)));
+        }
+        let card = ModelCard { name: model.spec.name.clone(), sha256: model.network.digest().to_owned(), facts };
+        let (precision, file) = (model.precision, model.file.clone());
+        let detector = PictureDetector::new(model).map_err(exit::usage)?;
+        Ok(Self { card, precision, file, detector })
+    }
+
+    /// Names of its classes.
+    pub fn classes(&self) -> &[String] {
+        self.detector.classes()
+    }
+
+    /// Replaces `found` with what it sees in one picture.
+    pub fn detect(&mut self, image: &Image, found: &mut Vec<Detection>) -> Result<()> {
+        self.detector.detect(image.view(), found)
+    }
+
+    /// By its own class: the category of `data`'s truth with that name.
+    pub fn categories(&self, data: &Data) -> Vec<Option<usize>> {
+        let category = |class: &String| data.truth.categories.iter().position(|c| c.name.eq_ignore_ascii_case(class));
+        self.classes().iter().map(category).collect()
+    }
+
+    /// What it sees in all pictures of `data`, each changed by `alter` first.
+    pub fn detect_all(
+        &mut self,
+        data: &Data,
+        mut alter: impl FnMut(usize, &Image) -> Result<Option<Image>>,
+    ) -> Result<Found> {
+        let categories = self.categories(data);
+        let mut found = Found::default();
+        let (mut image, mut detections) = (Image::empty(), Vec::new());
+        for (index, frame) in data.frames.iter().enumerate() {
+            if let Err(error) = frame.read(&mut image) {
+                found.lost.push((index, format!("{}: {error:#}", frame.name)));
+                continue;
+            }
+            let altered = alter(index, &image).with_context(|| frame.name.clone())?;
+            self.detect(altered.as_ref().unwrap_or(&image), &mut detections)?;
+            found.add(index, &detections, &categories, self.classes());
+        }
+        Ok(found)
+    }
+
+    /// As [`Self::detect_all`] on the pictures as they are.
+    pub fn detect_clean(&mut self, data: &Data) -> Result<Found> {
+        self.detect_all(data, |_, _| Ok(None))
+    }
+}
+
+/// What a subject saw.
+#[derive(Default)]
+pub struct Found {
+    /// In the form of the judge.
+    pub detections: Detections,
+    /// Pictures that could not be read, and why.
+    pub lost: Vec<(usize, String)>,
+}
+
+impl Found {
+    fn add(&mut self, image: usize, detections: &[Detection], categories: &[Option<usize>], classes: &[String]) {
+        for d in detections {
+            let Some(category) = categories.get(d.class as usize).copied().flatten() else {
+                let what = "detection of a class that the truth does not label";
+                let class = classes.get(d.class as usize).map_or("?", String::as_str);
+                self.detections.findings.note(what, "left out", || class.to_owned());
+                continue;
+            };
+            let [x, y, w, h] = [d.bbox.x0, d.bbox.y0, d.bbox.width(), d.bbox.height()].map(f64::from);
+            self.detections.objects.push(DetectedObject {
+                image,
+                category,
+                bbox: [x, y, w, h],
+                area: w * h,
+                score: f64::from(d.score),
+                segmentation: None,
+            });
+        }
+    }
+}
+
+/// What of `data` is judged: pictures that could be read, and categories that every one of `subjects` knows.
+pub fn judged(data: &Data, found: &[&Found], subjects: &[&Subject]) -> Result<(Params, Vec<String>)> {
+    let lost = |index: usize| found.iter().any(|f| f.lost.iter().any(|(i, _)| *i == index));
+    let images: Vec<i64> = data.truth.images.iter().enumerate().filter(|(i, _)| !lost(*i)).map(|(_, m)| m.id).collect();
+    if images.is_empty() {
+        return Err(anyhow!("no picture could be read"));
+    }
+    let known: Vec<Vec<Option<usize>>> = subjects.iter().map(|s| s.categories(data)).collect();
+    let all_know = |category: usize| known.iter().all(|classes| classes.contains(&Some(category)));
+    let (kept, out): (Vec<usize>, Vec<usize>) = (0..data.truth.categories.len()).partition(|c| all_know(*c));
+    let name = |c: &usize| data.truth.categories.get(*c).map_or("", |k| k.name.as_str());
+    if kept.is_empty() {
+        let labels = out.iter().map(name).collect::<Vec<_>>().join(", ");
+        let classes = subjects.first().map_or_else(String::new, |s| s.classes().join(", "));
+        return Err(exit::usage(anyhow!(
+            "no class of the network is labelled: labels are {labels}; classes are {classes}"
+        )));
+    }
+    let notes = (!out.is_empty()).then(|| {
+        format!("not judged, for a network does not know them: {}", out.iter().map(name).collect::<Vec<_>>().join(", "))
+    });
+    let id = |c: &usize| data.truth.categories.get(*c).map_or(0, |k| k.id);
+    let category_ids = Some(kept.iter().map(id).collect());
+    Ok((Params { image_ids: Some(images), category_ids, exclude_degenerate: false }, notes.into_iter().collect()))
+}
