@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
+use super::assess::{RiskTable, VehicleTable};
 use super::text;
 use crate::exit;
 
@@ -27,6 +28,12 @@ pub struct LaunchFile {
     /// `[fusion]`: how sensors are brought together.
     #[serde(default)]
     pub fusion: FusionTable,
+    /// `[vehicle]`: the outline that sweeps the corridor.
+    #[serde(default)]
+    pub vehicle: VehicleTable,
+    /// `[risk]`: what counts as which risk.
+    #[serde(default)]
+    pub risk: RiskTable,
     /// `[output]`: the run's folder.
     #[serde(default)]
     pub output: OutputTable,

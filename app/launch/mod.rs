@@ -2,9 +2,11 @@
 //!
 //! `replay DRIVE ...` builds the same [`file::LaunchFile`] from flags, so that a run and a replay differ in nothing else.
 
+mod assess;
 pub mod file;
 pub mod plan;
 pub mod text;
 
+pub use assess::AssessPlan;
 pub use file::LaunchFile;
 pub use plan::{ModelPlan, Plan, Speed, TRUTH, ViewerPlan};

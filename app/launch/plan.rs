@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, anyhow};
 use ocellus_percept::model::Thresholds;
 
+use super::assess::AssessPlan;
 use super::file::{LaunchFile, ModelTable, SpeedValue};
 use crate::exit;
 use crate::models::ModelRequest;
@@ -93,6 +94,8 @@ pub struct Plan {
     pub sweep_age_s_max: f64,
     /// Cameras' height above the ground, metres, where told.
     pub camera_height_m: Option<f64>,
+    /// The vehicle's outline and what counts as which risk.
+    pub assess: AssessPlan,
     /// The run's folder.
     pub out: PathBuf,
     /// Whether drive.rrd is written.
@@ -161,6 +164,7 @@ impl Plan {
             fusion_wait_s: wait_ms * 1e-3,
             sweep_age_s_max: age_ms * 1e-3,
             camera_height_m: file.fusion.camera_height_m,
+            assess: AssessPlan::new(&file.vehicle, &file.risk)?,
             out,
             save: file.output.save.unwrap_or(false),
             viewer: viewer(file)?,
@@ -222,7 +226,8 @@ fn missing(key: &str, what: &str) -> anyhow::Error {
     anyhow!("`{key}` is missing: give {what}, in the launch file or with --set {key}=...")
 }
 
-fn in_range(key: &str, value: f64, min: f64, max: f64) -> Result<()> {
+/// Refuses a value outside of its range by name.
+pub(super) fn in_range(key: &str, value: f64, min: f64, max: f64) -> Result<()> {
     if (min..=max).contains(&value) {
         return Ok(());
     }

@@ -1,6 +1,7 @@
 //! The only place that knows every crate: builds sensors, networks, stages, queues and sinks from a plan, runs them, and
 //! writes what the run came to.
 
+mod assess;
 mod classes;
 mod frame;
 mod infer;
@@ -39,6 +40,7 @@ use crate::exit;
 use crate::launch::{Plan, Speed, ViewerPlan};
 use crate::models::{self, Model};
 
+use assess::Assess;
 use classes::Classes;
 use frame::{Item, Message};
 use infer::{Infer, Job, Times, dispatch};
@@ -191,6 +193,7 @@ impl Pipeline<'_> {
             wait_s: self.plan.fusion_wait_s,
             camera_height_m: self.plan.camera_height_m,
             listed: listed.clone(),
+            assess: Assess::new(&self.plan.assess, Arc::clone(&self.drive), &self.notes),
             outputs,
             notes: self.notes.clone(),
             seen: Arc::clone(&self.seen),

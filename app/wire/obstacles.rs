@@ -1,9 +1,10 @@
 //! Obstacles without a class, from points alone: how the tracker sees them, and how they are listed.
 
-use ocellus_percept::assess::{TtcConfig, ttc_from_kinematics};
 use ocellus_percept::fuse::Obstacle;
 use ocellus_percept::report::{DistanceSource, Object};
 use ocellus_percept::track::{Observation, PositionMeasurement, TrackOutput};
+
+use super::assess::{Assess, Listed};
 
 /// Points are no guess: what stands above the ground is there.
 const SCORE: f32 = 1.0;
@@ -22,11 +23,11 @@ pub fn observation(obstacle: &Obstacle, class: u32) -> Observation {
 }
 
 /// An obstacle as it is listed: distance from the LiDAR, as there is no camera.
-pub fn object(obstacle: &Obstacle, tracked: &TrackOutput) -> Option<Object> {
+pub fn object(obstacle: &Obstacle, tracked: &TrackOutput, assess: &mut Assess) -> Option<Object> {
     let kinematics = tracked.kinematics.as_ref();
     let ray = obstacle.nearest.xyz.normalize();
     let along = (ray.transpose() * obstacle.covariance * ray).x;
-    Some(Object {
+    let mut object = Object {
         track: tracked.track?,
         class: "unknown".to_owned(),
         score: None,
@@ -38,8 +39,16 @@ pub fn object(obstacle: &Obstacle, tracked: &TrackOutput) -> Option<Object> {
         position_m: Some(obstacle.nearest.xyz.into()),
         velocity_rel_mps: kinematics.and_then(|k| k.velocity).map(|v| v.mps.into()),
         velocity_ground_mps: kinematics.and_then(|k| k.velocity_ground_mps).map(Into::into),
-        ttc_s: kinematics.and_then(|k| ttc_from_kinematics(k, &TtcConfig::default())).map(|t| t.ttc_s),
+        ttc_s: None,
         risk: None,
         why: None,
-    })
+    };
+    assess.apply(&mut object, &Listed { tracked, across_m: Some(across_m(obstacle)), growth: None });
+    Some(object)
+}
+
+/// How far an obstacle reaches to the right and left of its nearest point.
+fn across_m(obstacle: &Obstacle) -> [f64; 2] {
+    let (middle, half) = (obstacle.centre.xyz.y - obstacle.nearest.xyz.y, 0.5 * obstacle.size_m[1]);
+    [(middle - half).min(0.0), (middle + half).max(0.0)]
 }

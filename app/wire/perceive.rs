@@ -7,10 +7,10 @@ use anyhow::Result;
 use ocellus_flow::latency::Series;
 use ocellus_flow::pool::PooledShared;
 use ocellus_flow::queue::Receiver;
-use ocellus_percept::assess::{TtcConfig, ttc_from_growth, ttc_from_kinematics};
+use ocellus_percept::assess::ClosingMotion;
 use ocellus_percept::cloud::Cloud;
 use ocellus_percept::depth::DepthMap;
-use ocellus_percept::detection::Detection;
+use ocellus_percept::detection::{BoxPx, Detection};
 use ocellus_percept::fuse::{Distance, FrameContext, Fuser, FuserConfig, Obstacle, ObstacleFinder, Sweep};
 use ocellus_percept::report::{FrameReport, Object, SensorState, Trigger};
 use ocellus_percept::space::{Camera, CameraMount, Lidar, LidarMount, Odom, Optical, Point3, Transform, Vehicle};
@@ -20,6 +20,7 @@ use ocellus_percept::track::{
 };
 use ocellus_sense::{Drive, SensorKind};
 
+use super::assess::{Assess, Listed};
 use super::classes::{Candidate, Classes};
 use super::frame::{Answer, Content, Frame, Item, Message, Origin, Part};
 use super::notes::Notes;
@@ -48,6 +49,8 @@ pub struct PerceiveParts {
     pub camera_height_m: Option<f64>,
     /// Lowest score listed, by network.
     pub listed: Vec<f32>,
+    /// What obstacles mean for the vehicle.
+    pub assess: Assess,
     /// Where reports go.
     pub outputs: Outputs,
     /// Where what went wrong is said.
@@ -79,6 +82,11 @@ pub struct Perceive {
     tracked: Vec<TrackOutput>,
     measured: Vec<Option<Measured>>,
 }
+
+/// So far ahead that where the camera sits on the vehicle makes no difference, metres.
+const HORIZON_M: f64 = 1000.0;
+/// Half of a lorry's width, metres.
+const HALF_WIDTH_MAX_M: f64 = 1.25;
 
 /// What is kept per sensor from frame to frame.
 struct View {
@@ -112,6 +120,32 @@ struct Moment<'a> {
     camera: Option<Camera>,
     mount: Option<&'a CameraMount>,
     odom_from_vehicle: Option<Transform<Odom, Vehicle>>,
+}
+
+impl Moment<'_> {
+    /// Whether a box holds the column that lies straight ahead of the vehicle: of the picture's middle where the camera's
+    /// mounting is not known.
+    fn is_ahead(&self, bbox: &BoxPx, size: (usize, usize)) -> bool {
+        let optical_from_vehicle = self.mount.and_then(|m| m.optical_from_vehicle);
+        let ahead = self.camera.zip(optical_from_vehicle).map(|(camera, t)| {
+            camera.project_continuous(&t.apply(&Point3::new(HORIZON_M, 0.0, 0.0))).map_or(f32::NAN, |[u, _]| u as f32)
+        });
+        let column = ahead.unwrap_or(size.0 as f32 / 2.0);
+        column >= bbox.x0 && column <= bbox.x1
+    }
+
+    /// How far the near face reaches to the right (negative) and left of the surface point, metres: as measured, else by the
+    /// box, which shows the far sides of things as well and is not believed beyond half a lorry's width.
+    fn across_m(&self, measured: &Measured, bbox: &BoxPx) -> Option<[f64; 2]> {
+        let (surface, camera) = (measured.surface?, self.camera?);
+        let vehicle_from_optical = self.mount?.optical_from_vehicle?.inverse();
+        if let Some(ends) = measured.distance.face_ends {
+            let [a, b] = ends.map(|end| vehicle_from_optical.apply(&end).xyz.y - surface.xyz.y);
+            return Some([a.min(b).min(0.0), a.max(b).max(0.0)]);
+        }
+        let half = (0.5 * f64::from(bbox.width()) / camera.fx * measured.distance.range_m).min(HALF_WIDTH_MAX_M);
+        Some([-half, half])
+    }
 }
 
 impl Perceive {
@@ -235,8 +269,10 @@ impl Perceive {
         let frame = TrackFrame { odom_from_vehicle: odom_from_vehicle.as_ref(), ..TrackFrame::at(origin.t) };
         let view = &mut self.views[origin.sensor];
         self.parts.tracking.time(|| view.tracker.step(&mut self.ids, frame, &self.observations, &mut self.tracked));
+        self.parts.assess.begin(origin.t);
+        let assess = &mut self.parts.assess;
         let rows = self.found.iter().zip(&self.tracked);
-        let objects = rows.filter_map(|(obstacle, tracked)| obstacles::object(obstacle, tracked)).collect();
+        let objects = rows.filter_map(|(obstacle, tracked)| obstacles::object(obstacle, tracked, assess)).collect();
         let report = self.report(origin, Trigger::Lidar, SensorState::Fresh, Some(objects));
         self.send(Perceived::bare(report))
     }
@@ -310,11 +346,9 @@ impl Perceive {
         }
         let tracking = &self.parts.tracking;
         tracking.time(|| view.tracker.step(&mut self.ids, track_frame, &self.observations, &mut self.tracked));
-        let size = (frame.size.0 as u32, frame.size.1 as u32);
-        let rows =
-            candidates.iter().zip(&self.tracked).zip(&self.measured).filter(|((candidate, _), _)| candidate.listed);
-        rows.filter_map(|((seen, tracked), measured)| self.object(&seen.detection, tracked, measured.as_ref(), size))
-            .collect()
+        self.parts.assess.begin(origin.t);
+        let rows = candidates.iter().enumerate().filter(|(_, candidate)| candidate.listed);
+        rows.filter_map(|(row, seen)| self.object(&seen.detection, row, &moment, frame.size)).collect()
     }
 
     /// The camera's intrinsics at the picture's own size; said once where there are none.
@@ -437,18 +471,15 @@ impl Perceive {
 
     /// One line's object; `None` where the tracker took no part of it.
     fn object(
-        &self,
+        &mut self,
         detection: &Detection,
-        tracked: &TrackOutput,
-        measured: Option<&Measured>,
-        size: (u32, u32),
+        row: usize,
+        moment: &Moment<'_>,
+        size: (usize, usize),
     ) -> Option<Object> {
-        let config = TtcConfig::default();
+        let (tracked, measured) = (self.tracked.get(row)?, self.measured.get(row)?.as_ref());
         let kinematics = tracked.kinematics.as_ref();
-        let by_range = kinematics.and_then(|k| ttc_from_kinematics(k, &config));
-        let by_growth = || tracked.growth.and_then(|g| ttc_from_growth(&g, &detection.bbox, size, &config));
-        let ttc = if kinematics.is_some() { by_range } else { by_growth() };
-        Some(Object {
+        let mut object = Object {
             track: tracked.track?,
             class: self.parts.classes.name(detection.class).to_owned(),
             score: Some(detection.score),
@@ -460,10 +491,17 @@ impl Perceive {
             position_m: measured.and_then(|m| m.surface).map(|p| p.xyz.into()),
             velocity_rel_mps: kinematics.and_then(|k| k.velocity).map(|v| v.mps.into()),
             velocity_ground_mps: kinematics.and_then(|k| k.velocity_ground_mps).map(Into::into),
-            ttc_s: ttc.map(|t| t.ttc_s),
+            ttc_s: None,
             risk: None,
             why: None,
-        })
+        };
+        let growth = tracked
+            .growth
+            .filter(|_| kinematics.is_none() && moment.is_ahead(&detection.bbox, size))
+            .and_then(|growth| ClosingMotion::from_growth(&growth, &detection.bbox, (size.0 as u32, size.1 as u32)));
+        let across_m = measured.and_then(|m| moment.across_m(m, &detection.bbox));
+        self.parts.assess.apply(&mut object, &Listed { tracked, across_m, growth });
+        Some(object)
     }
 
     fn send(&self, perceived: Perceived) -> bool {

@@ -1,7 +1,19 @@
-//! What obstacles mean: time to collision.
+//! What obstacles mean: the corridor the vehicle sweeps, time to collision, and risk with its reason.
 //!
-//! Pure functions of one object's state. Who warns, when, and why is decided elsewhere, on these numbers.
+//! [`Assessor`] takes a frame's tracked obstacles and the vehicle's own motion, and answers each with a risk. Parts:
+//! `corridor` (the swept path), `ttc` (time to collision and its probability), `threat` (one obstacle on the path), `risk` (the
+//! state machine), `why` (the reason in words), `assessor` (frame by frame). It is advice for people and programs that know
+//! better: never a safety function, and no word of it is a command.
 
+mod assessor;
+mod corridor;
+mod risk;
+mod threat;
 mod ttc;
+mod why;
 
+pub use assessor::{AssessConfig, Assessment, Assessor, Subject};
+pub use corridor::{Corridor, EgoMotion, OnPath, VehicleShape};
+pub use risk::{Evidence, Risen, RiskConfig, RiskState};
+pub use threat::{Threat, stopping_distance_m};
 pub use ttc::{ClosingMotion, TimeToCollision, TtcConfig, time_to_collision, ttc_from_growth, ttc_from_kinematics};

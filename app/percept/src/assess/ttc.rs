@@ -112,7 +112,12 @@ impl ClosingMotion {
 
     /// The probability that contact is less than `bound_s` away, 0 to 1. Defined for what recedes too (small there).
     pub fn probability_within(&self, bound_s: f64) -> f64 {
-        let margin = bound_s * self.closing - self.range;
+        self.probability_of_way(bound_s, 0.0)
+    }
+
+    /// The probability that `bound_s` at the closing speed, and `more` of way beside, use up the range.
+    pub(super) fn probability_of_way(&self, bound_s: f64, more: f64) -> f64 {
+        let margin = bound_s * self.closing + more - self.range;
         let variance = self.var_range - 2.0 * bound_s * self.covariance + bound_s * bound_s * self.var_closing;
         if variance > 0.0 { normal_cdf(margin / variance.sqrt()) } else { f64::from(u8::from(margin > 0.0)) }
     }
@@ -167,7 +172,7 @@ pub fn ttc_from_growth(
 }
 
 /// The standard normal distribution function: Abramowitz and Stegun 7.1.26 for erf, error below 1.5e-7.
-fn normal_cdf(x: f64) -> f64 {
+pub(super) fn normal_cdf(x: f64) -> f64 {
     let a = x.abs() * std::f64::consts::FRAC_1_SQRT_2;
     let t = 1.0 / (1.0 + 0.327_591_1 * a);
     let poly =

@@ -21,11 +21,20 @@ pub struct Distance {
     pub surface: Point3<Optical>,
     /// LiDAR points or depth cells it rests on; 0 for the ground plane and the size prior.
     pub n_points: usize,
+    /// The leftmost and rightmost samples of the near face; `None` where no samples tell how far it reaches.
+    pub face_ends: Option<[Point3<Optical>; 2]>,
 }
 
 impl Distance {
     pub(super) fn along(direction: &Vector3<f64>, range_m: f64, sigma_m: f64, source: DistanceSource) -> Self {
-        Self { range_m, sigma_m, source, surface: Point3::from_vector(direction * range_m), n_points: 0 }
+        Self {
+            range_m,
+            sigma_m,
+            source,
+            surface: Point3::from_vector(direction * range_m),
+            n_points: 0,
+            face_ends: None,
+        }
     }
 }
 

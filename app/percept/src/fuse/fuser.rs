@@ -395,7 +395,8 @@ fn covers(mask: &Mask, sample: &Sample, pass: Pass) -> bool {
 fn on_surface(surface: &Surface, sensor_sigma_m: f64, source: DistanceSource) -> Distance {
     let sigma = surface.sigma_m.hypot(sensor_sigma_m);
     let distance = Distance::along(&surface.direction, surface.range_m, sigma, source);
-    Distance { n_points: surface.samples, ..distance }
+    let point = |[x, y, z]: [f32; 3]| Point3::new(x.into(), y.into(), z.into());
+    Distance { n_points: surface.samples, face_ends: surface.face_ends.map(|ends| ends.map(point)), ..distance }
 }
 
 /// Ground or size, whichever is surer.

@@ -44,6 +44,8 @@ pub(super) struct Surface {
     pub sigma_m: f64,
     /// Unit direction of the middle of the near face in the optical frame.
     pub direction: Vector3<f64>,
+    /// The leftmost and rightmost samples of the near face, in the optical frame.
+    pub face_ends: Option<[[f32; 3]; 2]>,
     /// Samples in the object's cluster.
     pub samples: usize,
     /// How well the range suits the class's size, 0 to 1; 1 where nothing is known of it.
@@ -120,7 +122,8 @@ impl SurfaceFinder {
         let sparse_sigma = SPARSE_M / (cluster.len() as f64).sqrt();
         let sigma_m = f64::from(edge_sigma).hypot(rival_sigma).hypot(sparse_sigma);
         let direction = face_direction(cluster, edge);
-        Some(Surface { range_m, sigma_m, direction, samples: cluster.len(), plausibility: best.plausible })
+        let face_ends = face_ends(cluster, edge);
+        Some(Surface { range_m, sigma_m, direction, face_ends, samples: cluster.len(), plausibility: best.plausible })
     }
 
     /// The best cluster and, where it is close behind, the second best.
@@ -227,6 +230,14 @@ fn near_edge(cluster: &[Sample], stray_share: f64) -> (f32, f32) {
     // Few samples leave the true edge between them and nearer: the spread to the next ones says how much.
     let spread = at(first + 1 + n / 8) - at(first);
     (at(first), 0.5 * spread.min(FACE_DEPTH_M * 2.0))
+}
+
+/// The leftmost and rightmost samples of the near face of `cluster`, which begins at `edge`.
+fn face_ends(cluster: &[Sample], edge: f32) -> Option<[[f32; 3]; 2]> {
+    let face = || cluster.iter().filter(|s| s.range_m >= edge && s.range_m <= edge + FACE_DEPTH_M);
+    let left = face().min_by(|a, b| a.u.total_cmp(&b.u))?;
+    let right = face().max_by(|a, b| a.u.total_cmp(&b.u))?;
+    Some([left.xyz, right.xyz])
 }
 
 /// Unit direction of the middle of the near face.
