@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod eval;
+mod live;
 mod networks;
 mod replay;
 mod support;

@@ -6,6 +6,8 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use super::assess::{RiskTable, VehicleTable};
+use super::faults::FaultsTable;
+use super::live::{CameraTable, LidarTable, LiveTable};
 use super::text;
 use crate::exit;
 
@@ -19,6 +21,18 @@ pub struct LaunchFile {
     /// `[source]`: where frames come from.
     #[serde(default)]
     pub source: SourceTable,
+    /// `[[camera]]`: live cameras.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub camera: Vec<CameraTable>,
+    /// `[[lidar]]`: live LiDARs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lidar: Vec<LidarTable>,
+    /// `[live]`: how live sensors are run.
+    #[serde(default)]
+    pub live: LiveTable,
+    /// `[faults]`: what is made to go wrong.
+    #[serde(default)]
+    pub faults: FaultsTable,
     /// `[[model]]`: the networks.
     #[serde(default)]
     pub model: Vec<ModelTable>,
@@ -170,7 +184,11 @@ impl LaunchFile {
 
     fn resolve_against(&mut self, folder: &Path) {
         let paths = [&mut self.source.drive, &mut self.source.calib, &mut self.runtime.ort_lib];
-        for path in paths.into_iter().flatten().chain(self.model.iter_mut().filter_map(|m| m.path.as_mut())) {
+        let cameras = self.camera.iter_mut().flat_map(|c| [&mut c.world, &mut c.drive, &mut c.calib]);
+        let lidars = self.lidar.iter_mut().flat_map(|l| [&mut l.world, &mut l.drive, &mut l.calib]);
+        let sensors = cameras.chain(lidars).flatten();
+        let models = self.model.iter_mut().filter_map(|m| m.path.as_mut());
+        for path in paths.into_iter().flatten().chain(sensors).chain(models) {
             // A bare model name stays a name; a path that is there stays as it is.
             let beside = folder.join(&*path);
             if path.is_relative() && beside.exists() {

@@ -3,10 +3,14 @@
 //! `replay DRIVE ...` builds the same [`file::LaunchFile`] from flags, so that a run and a replay differ in nothing else.
 
 mod assess;
+pub mod faults;
 pub mod file;
+pub mod live;
 pub mod plan;
 pub mod text;
 
 pub use assess::AssessPlan;
+pub use faults::{Fault, FaultKind, FaultPlan};
 pub use file::LaunchFile;
-pub use plan::{ModelPlan, Plan, Speed, TRUTH, ViewerPlan};
+pub use live::{LivePlan, SensorPlan, SensorSource};
+pub use plan::{LIVE, ModelPlan, Plan, Speed, TRUTH, ViewerPlan};

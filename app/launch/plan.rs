@@ -7,6 +7,7 @@ use ocellus_percept::model::Thresholds;
 
 use super::assess::AssessPlan;
 use super::file::{LaunchFile, ModelTable, SpeedValue};
+use super::live::{LivePlan, LiveTables};
 use crate::exit;
 use crate::models::ModelRequest;
 
@@ -21,6 +22,9 @@ const SWEEP_AGE_MS_MAX_DEFAULT: f64 = 250.0;
 
 /// A model's path that stands for the drive's own labels as detector.
 pub const TRUTH: &str = "truth";
+
+/// What stands for the drive's path where sensors are live.
+pub const LIVE: &str = "live";
 
 /// How fast a drive is replayed.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -70,8 +74,10 @@ pub struct Plan {
     pub written: String,
     /// Whether networks without a good Distillation Statement are refused.
     pub require_statement: bool,
-    /// The recorded drive.
+    /// The recorded drive; [`LIVE`] where sensors are live.
     pub drive: PathBuf,
+    /// The live sensors, in place of a recorded drive.
+    pub live: Option<LivePlan>,
     /// A calibration file that replaces the drive's own.
     pub calib: Option<PathBuf>,
     /// Whether stamps that run backwards are put in order rather than refused.
@@ -135,7 +141,17 @@ impl Plan {
     }
 
     fn validate(file: &LaunchFile) -> Result<Self> {
-        let drive = file.source.drive.clone().ok_or_else(|| missing("source.drive", "the path of a recorded drive"))?;
+        let live = LivePlan::from_tables(&LiveTables {
+            live: &file.live,
+            cameras: &file.camera,
+            lidars: &file.lidar,
+            faults: &file.faults,
+        })?;
+        let drive = match (&file.source.drive, &live) {
+            (Some(_), Some(_)) => return Err(anyhow!("source.drive and live sensors are both given: choose one")),
+            (None, Some(_)) => PathBuf::from(LIVE),
+            (drive, None) => drive.clone().ok_or_else(|| missing("source.drive", "the path of a recorded drive"))?,
+        };
         let out = file.output.dir.clone().ok_or_else(|| missing("output.dir", "the folder the results go to"))?;
         let threads = file.runtime.threads.unwrap_or(THREADS_DEFAULT);
         in_range("runtime.threads", threads as f64, 1.0, THREADS_MAX as f64)?;
@@ -153,6 +169,7 @@ impl Plan {
             written: toml::to_string(file)?,
             require_statement: file.require_statement.unwrap_or(false),
             drive,
+            live,
             calib: file.source.calib.clone(),
             sort_stamps: file.source.sort_stamps.unwrap_or(false),
             sensors: file.source.sensors.clone(),

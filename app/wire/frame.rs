@@ -1,6 +1,6 @@
 //! What travels between the stages of a run.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ocellus_flow::ledger::Ticket;
 use ocellus_flow::pool::{Pooled, PooledShared};
@@ -33,8 +33,17 @@ pub struct Origin {
     pub t: Timestamp,
     /// When it entered the program (host's monotonic clock).
     pub received_at: Instant,
+    /// From its stamp to its arrival where sensors are live; zero in a replay, whose age counts from reading.
+    pub delay: Duration,
     /// Its place in the ledger.
     pub ticket: Ticket,
+}
+
+impl Origin {
+    /// How old it is now: from its stamp where sensors are live, else from its reading.
+    pub fn age(&self) -> Duration {
+        self.delay + self.received_at.elapsed()
+    }
 }
 
 /// What an item carries.
@@ -87,6 +96,8 @@ pub enum Answer {
     Detections(Pooled<Vec<Detection>>),
     /// A depth map.
     Depth(Pooled<DepthMap>),
+    /// None: the network failed on this frame (live only; a replay ends there).
+    Failed,
 }
 
 /// What the perceiving thread receives.

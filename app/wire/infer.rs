@@ -129,8 +129,8 @@ impl Infer {
         Ok(())
     }
 
-    /// `None` where the run is being halted.
-    fn step(&mut self, input: &ModelInput) -> Result<Option<Answer>> {
+    /// The network's answer to one input; `None` where the run is being halted.
+    pub fn step(&mut self, input: &ModelInput) -> Result<Option<Answer>> {
         let tensor = self.network.input_mut(&self.input)?;
         if tensor.len() != input.tensor.len() {
             let (expected, got) = (tensor.len(), input.tensor.len());

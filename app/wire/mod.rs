@@ -5,6 +5,7 @@ mod assess;
 mod classes;
 mod frame;
 mod infer;
+mod live;
 mod notes;
 mod obstacles;
 mod outputs;
@@ -29,7 +30,7 @@ use ocellus_flow::queue::{QueueSpec, Receiver, Sender};
 use ocellus_flow::stop::StopReason;
 use ocellus_flow::threads::{Crew, CrewReport, JoinLimits, OnFailure, detach};
 use ocellus_percept::cloud::Cloud;
-use ocellus_percept::image::Image;
+use ocellus_percept::report::FrameReport;
 use ocellus_percept::tensor::Preprocessor;
 use ocellus_sense::{Drive, DriveKind, EncodedImage, OpenOptions, StampPolicy};
 use ocellus_sinks::viewer::{LogLevel, Scene, VehicleOutline, Viewer, ViewerMode};
@@ -46,8 +47,8 @@ use frame::{Item, Message};
 use infer::{Infer, Job, Times, dispatch};
 use notes::Notes;
 use outputs::{Outputs, feed_viewer, objects_in, write_objects};
-use perceive::{Perceive, PerceiveParts};
-use prepare::{InputPlan, Prepare};
+use perceive::{Perceive, PerceiveParts, SWEEPS_KEPT};
+use prepare::{InputParts, PrepareParts};
 use sensors::Chosen;
 use source::{Buffers, Source};
 use summary::{Ended, Seen};
@@ -75,7 +76,11 @@ pub fn run(plan: &Plan) -> Result<Summary> {
     let notes = Notes::default();
     let stamps = if plan.sort_stamps { StampPolicy::Sort } else { StampPolicy::Refuse };
     let options = OpenOptions { calib: plan.calib.clone(), stamps, ..Default::default() };
-    let drive: Arc<dyn Drive> = Arc::from(ocellus_sense::open(&plan.drive, &options).map_err(exit::usage)?);
+    let live = plan.live.as_ref().map(|live| live::Sensors::open(live, plan.calib.as_deref())).transpose()?;
+    let drive: Arc<dyn Drive> = match &live {
+        Some(live) => live.drive(),
+        None => Arc::from(ocellus_sense::open(&plan.drive, &options).map_err(exit::usage)?),
+    };
     for note in &drive.info().notes {
         notes.say("drive", note.clone());
     }
@@ -88,6 +93,10 @@ pub fn run(plan: &Plan) -> Result<Summary> {
     let latency = Latency::new();
     let ledger = Ledger::new();
     let chosen = sensors::choose(plan, drive.as_ref(), &ledger)?;
+    let mut live = live;
+    if let Some(live) = &mut live {
+        live.begin(&chosen);
+    }
     let models = load_models(plan, &notes)?;
     let truth = if plan.truth { Some(Truth::of(&drive).ok_or_else(|| no_labels(plan))?) } else { None };
     sensors::check_models(plan, &chosen, &models)?;
@@ -97,8 +106,12 @@ pub fn run(plan: &Plan) -> Result<Summary> {
     let recording_lost = !drive.info().lost.is_empty();
     let started = Instant::now();
     let seen = Arc::new(Mutex::new(Seen::default()));
+    let health = live.as_ref().map(live::Sensors::health);
     let pipeline = Pipeline { plan, drive, chosen, truth, latency, notes, seen, crew: Crew::new() };
-    let report = pipeline.start(models, writer)?;
+    let report = match live {
+        Some(live) => live::start(&pipeline, live, models, writer)?,
+        None => pipeline.start(models, writer)?,
+    };
     let Pipeline { latency, notes, seen, crew, .. } = pipeline;
     let seen = seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let ended = Ended {
@@ -111,6 +124,7 @@ pub fn run(plan: &Plan) -> Result<Summary> {
         seen,
         run,
         recording_lost,
+        health: health.map(|health| health.report()),
         wall_s: started.elapsed().as_secs_f64(),
     };
     // The files are written also when a stage failed: what was recorded until then must be readable.
@@ -170,42 +184,18 @@ impl Pipeline<'_> {
     /// Starts all threads, last stage first, and waits for their end.
     fn start(&self, models: Vec<Model>, writer: ocellus_sinks::objects::ObjectsWriter) -> Result<CrewReport> {
         let crew = &self.crew;
-        let told = self.plan.models.iter().zip(&models).map(|(plan, model)| plan.score.or(model.told_score));
-        let listed: Vec<f32> = told.map(|score| score.unwrap_or(REPORT_SCORE_DEFAULT)).collect();
-        let has_depth = models.iter().any(Model::is_depth);
-        let truth = self.truth.as_ref().map(Truth::classes);
-        let classes = Classes::new(models.iter().map(|m| m.spec.classes.as_slice()).chain(truth));
-        let outputs = self.sinks(writer, has_depth)?;
-        for note in
-            self.notes.summary().iter().flat_map(|n| n.first.iter().map(move |first| format!("{}: {first}", n.kind)))
-        {
-            outputs.log(LogLevel::Info, note);
-        }
+        let (listed, classes) = self.listing(&models);
+        let outputs = self.sinks(writer, models.iter().any(Model::is_depth))?;
 
         let (to_perceive, perceive_input) = self.queue::<Message>(QueueSpec::block("perceive", PERCEIVE_QUEUE));
-        let perceive = Perceive::new(PerceiveParts {
-            drive: Arc::clone(&self.drive),
-            sensors: self.chosen.sensors.clone(),
-            lidar_only: !self.plan.sees(),
-            single_moments: matches!(self.drive.info().kind, DriveKind::KittiObject | DriveKind::NuScenesSamples),
-            classes,
-            sweep_age_s_max: self.plan.sweep_age_s_max,
-            wait_s: self.plan.fusion_wait_s,
-            camera_height_m: self.plan.camera_height_m,
-            listed: listed.clone(),
-            assess: Assess::new(&self.plan.assess, Arc::clone(&self.drive), &self.notes),
-            outputs,
-            notes: self.notes.clone(),
-            seen: Arc::clone(&self.seen),
-            fusing: self.stage("fuse"),
-            tracking: self.stage("track"),
-            end_to_end: self.chosen.sensors.iter().map(|s| self.latency.series(Kind::EndToEnd, &s.name)).collect(),
-        });
+        let perceive = self.perceive(classes, listed.clone(), outputs, None);
         crew.spawn("perceive", move || perceive.run(&perceive_input))?;
 
-        let pools: Vec<Pool<Vec<f32>>> = models.iter().map(|m| self.tensors(m)).collect();
-        let workers = (0..self.plan.threads).map(|_| self.worker(&models, &pools)).collect::<Result<Vec<_>>>()?;
-        let model_queues = self.networks(models, &listed, &to_perceive)?;
+        let pools: Vec<Pool<Vec<f32>>> = models.iter().map(|m| self.tensors(m, self.plan.threads)).collect();
+        let parts = self.worker_parts(&models, &pools)?;
+        let workers = (0..self.plan.threads).map(|_| parts.build()).collect::<Result<Vec<_>>>()?;
+        let answers = to_perceive.clone();
+        let model_queues = self.networks(models, &listed, move |infer, jobs| infer.run(jobs, &answers))?;
         let (to_dispatch, dispatch_input) = self.queue::<Item>(QueueSpec::block("dispatch", 1));
         crew.spawn("dispatch", move || -> Result<()> {
             dispatch(&dispatch_input, &model_queues, &to_perceive);
@@ -223,6 +213,42 @@ impl Pipeline<'_> {
         })?;
         self.listen()?;
         Ok(crew.join(JoinLimits::default()))
+    }
+
+    /// The lowest score listed of each network, and all networks' classes in one numbering.
+    fn listing(&self, models: &[Model]) -> (Vec<f32>, Classes) {
+        let told = self.plan.models.iter().zip(models).map(|(plan, model)| plan.score.or(model.told_score));
+        let truth = self.truth.as_ref().map(Truth::classes);
+        let classes = Classes::new(models.iter().map(|m| m.spec.classes.as_slice()).chain(truth));
+        (told.map(|score| score.unwrap_or(REPORT_SCORE_DEFAULT)).collect(), classes)
+    }
+
+    fn perceive(
+        &self,
+        classes: Classes,
+        listed: Vec<f32>,
+        outputs: Outputs,
+        health: Option<Arc<live::Health>>,
+    ) -> Perceive {
+        Perceive::new(PerceiveParts {
+            drive: Arc::clone(&self.drive),
+            sensors: self.chosen.sensors.clone(),
+            lidar_only: !self.plan.sees(),
+            single_moments: matches!(self.drive.info().kind, DriveKind::KittiObject | DriveKind::NuScenesSamples),
+            classes,
+            sweep_age_s_max: self.plan.sweep_age_s_max,
+            wait_s: self.plan.fusion_wait_s,
+            camera_height_m: self.plan.camera_height_m,
+            listed,
+            assess: Assess::new(&self.plan.assess, Arc::clone(&self.drive), &self.notes),
+            outputs,
+            notes: self.notes.clone(),
+            seen: Arc::clone(&self.seen),
+            fusing: self.stage("fuse"),
+            tracking: self.stage("track"),
+            end_to_end: self.chosen.sensors.iter().map(|s| self.latency.series(Kind::EndToEnd, &s.name)).collect(),
+            health,
+        })
     }
 
     fn stage(&self, name: &str) -> Series {
@@ -256,7 +282,8 @@ impl Pipeline<'_> {
     /// They are empty until first read into, and the one returned last is taken first.
     fn buffers(&self) -> Buffers {
         let preparing = READ_QUEUE + 3 * self.plan.threads + 2;
-        let capacity = preparing + MODEL_QUEUE + PERCEIVE_QUEUE + 2 * VIEWER_QUEUE + 2 * self.chosen.sensors.len();
+        let capacity =
+            preparing + MODEL_QUEUE + PERCEIVE_QUEUE + 2 * VIEWER_QUEUE + (SWEEPS_KEPT + 1) * self.chosen.sensors.len();
         let pictures = Pool::new("pictures", capacity, Exhausted::Wait, EncodedImage::default);
         let sweeps = Pool::new("sweeps", capacity, Exhausted::Wait, Cloud::default);
         self.crew.stop().register(pictures.handle());
@@ -266,50 +293,51 @@ impl Pipeline<'_> {
 
     /// As many tensors as frames can be between a worker and the network: in the workers' hands, in the window that
     /// restores their order (two per worker), in the two queues, and in the dispatcher's and the network's hands.
-    fn tensors(&self, model: &Model) -> Pool<Vec<f32>> {
-        let capacity = 3 * self.plan.threads + 1 + MODEL_QUEUE + 2;
+    fn tensors(&self, model: &Model, workers: usize) -> Pool<Vec<f32>> {
+        let capacity = 3 * workers + 1 + MODEL_QUEUE + 2;
         let length = 3 * model.spec.input.width * model.spec.input.height;
         let pool = Pool::new("tensors", capacity, Exhausted::Wait, || vec![0.0; length]);
         self.crew.stop().register(pool.handle());
         pool
     }
 
-    fn worker(&self, models: &[Model], pools: &[Pool<Vec<f32>>]) -> Result<Prepare> {
+    /// What a preparing worker is built from.
+    fn worker_parts(&self, models: &[Model], pools: &[Pool<Vec<f32>>]) -> Result<PrepareParts> {
         let mut inputs = Vec::with_capacity(models.len());
         for ((model, plan), pool) in models.iter().zip(&self.plan.models).zip(pools) {
-            inputs.push(InputPlan {
-                preprocessor: Preprocessor::new(&model.spec.input)
-                    .context(model.spec.name.clone())
-                    .map_err(exit::usage)?,
-                tensors: pool.clone(),
-                looks_at: self.chosen.looked_at(plan),
-            });
+            let input = model.spec.input.clone();
+            Preprocessor::new(&input).context(model.spec.name.clone()).map_err(exit::usage)?;
+            inputs.push(InputParts { input, tensors: pool.clone(), looks_at: self.chosen.looked_at(plan) });
         }
-        Ok(Prepare {
+        Ok(PrepareParts {
             inputs,
+            sensors: self.chosen.sensors.iter().map(|s| s.name.clone()).collect(),
             truth: self.truth.clone(),
             drive: Arc::clone(&self.drive),
-            deskewing: self.stage("deskew"),
-            image: Image::empty(),
-            decoding: self.stage("decode"),
-            preprocessing: self.stage("preprocess"),
+            latency: self.latency.clone(),
             notes: self.notes.clone(),
         })
     }
 
-    fn networks(&self, models: Vec<Model>, listed: &[f32], perceive: &Sender<Message>) -> Result<Vec<Sender<Job>>> {
+    /// Starts a thread for each network, which `run` drives.
+    fn networks(
+        &self,
+        models: Vec<Model>,
+        listed: &[f32],
+        run: impl Fn(Infer, &Receiver<Job>) -> Result<()> + Clone + Send + 'static,
+    ) -> Result<Vec<Sender<Job>>> {
         let mut queues = Vec::with_capacity(models.len());
         for (index, (model, listed)) in models.into_iter().zip(listed).enumerate() {
             let name = model.spec.name.clone();
             let mut spec = model.spec;
             spec.thresholds.score = listed.min(TRACKED_SCORE_MIN);
             let times = Times { inferring: self.stage("infer"), decoding: self.stage("outputs") };
-            let run = (self.notes.clone(), self.crew.stop());
-            let infer = Infer::new(index, &spec, (model.network, model.scores), times, run);
+            let place = (self.notes.clone(), self.crew.stop());
+            let infer = Infer::new(index, &spec, (model.network, model.scores), times, place);
             let infer = infer.context(name.clone()).map_err(exit::usage)?;
             let (sender, jobs) = self.queue::<Job>(QueueSpec::block(format!("model {name}"), MODEL_QUEUE));
-            let perceive = perceive.clone();
-            self.crew.spawn(&format!("infer-{name}"), move || infer.run(&jobs, &perceive))?;
+            let run = run.clone();
+            self.crew.spawn(&format!("infer-{name}"), move || run(infer, &jobs))?;
             queues.push(sender);
         }
         Ok(queues)
@@ -319,6 +347,11 @@ impl Pipeline<'_> {
         let (objects, input) = self.queue(QueueSpec::block("objects", OBJECTS_QUEUE));
         let writing = self.stage("write");
         self.crew.spawn("objects", move || write_objects(writer, &input, &writing))?;
+        self.outputs(objects, depth)
+    }
+
+    /// Starts the viewers' threads, and tells them what was said so far.
+    fn outputs(&self, objects: Sender<Arc<FrameReport>>, depth: bool) -> Result<Outputs> {
         let mut viewers = Vec::new();
         let live = match &self.plan.viewer {
             ViewerPlan::None => None,
@@ -326,9 +359,11 @@ impl Pipeline<'_> {
             ViewerPlan::Connect(url) => Some(ViewerMode::Connect(url.clone())),
         };
         let file = self.plan.save.then(|| ViewerMode::Save(self.plan.out.join(ocellus_sinks::viewer::FILE_NAME)));
-        for (mode, spec) in
-            [(live, QueueSpec::drop_oldest("viewer", VIEWER_QUEUE)), (file, QueueSpec::block("rrd", VIEWER_QUEUE))]
-        {
+        let file_spec = match self.plan.live {
+            Some(_) => QueueSpec::drop_oldest("rrd", VIEWER_QUEUE),
+            None => QueueSpec::block("rrd", VIEWER_QUEUE),
+        };
+        for (mode, spec) in [(live, QueueSpec::drop_oldest("viewer", VIEWER_QUEUE)), (file, file_spec)] {
             let Some(mode) = mode else { continue };
             let viewer = Viewer::open(&mode, self.scene(depth), &self.recording_id())?;
             let name = spec.name.clone();
@@ -337,7 +372,13 @@ impl Pipeline<'_> {
             self.crew.spawn_with(&name, OnFailure::CarryOn, move || feed_viewer(viewer, &input, &notes))?;
             viewers.push(sender);
         }
-        Ok(Outputs { objects, viewers, latency: self.latency.clone(), crew: self.crew.clone() })
+        let outputs = Outputs { objects, viewers, latency: self.latency.clone(), crew: self.crew.clone() };
+        for note in
+            self.notes.summary().iter().flat_map(|n| n.first.iter().map(move |first| format!("{}: {first}", n.kind)))
+        {
+            outputs.log(LogLevel::Info, note);
+        }
+        Ok(outputs)
     }
 
     fn scene(&self, depth: bool) -> Scene {

@@ -39,7 +39,8 @@ pub struct Perceived {
     pub age: Duration,
 }
 
-/// Where reports go.
+/// Where reports go. Clones go to the same places.
+#[derive(Clone)]
 pub struct Outputs {
     /// To objects.jsonl.
     pub objects: Sender<Arc<FrameReport>>,

@@ -1,6 +1,6 @@
 //! The one ordered thread: joins the parts of a frame, fuses, tracks, reports, and ends the frame's ticket.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Result;
@@ -23,11 +23,16 @@ use ocellus_sense::{Drive, SensorKind};
 use super::assess::{Assess, Listed};
 use super::classes::{Candidate, Classes};
 use super::frame::{Answer, Content, Frame, Item, Message, Origin, Part};
+use super::live::Health;
 use super::notes::Notes;
 use super::obstacles;
 use super::outputs::{Outputs, Perceived};
 use super::source::RunSensor;
 use super::summary::Seen;
+
+/// Sweeps kept of each LiDAR. A replay needs the newest alone; a live frame that its network held up needs the one of
+/// its own time, 0.4 s back at 10 Hz.
+pub const SWEEPS_KEPT: usize = 4;
 
 /// What the perceiving thread is built from.
 pub struct PerceiveParts {
@@ -61,8 +66,10 @@ pub struct PerceiveParts {
     pub fusing: Series,
     /// Time of tracking.
     pub tracking: Series,
-    /// Time from reading to report, by run sensor.
+    /// Time from reading (live: from the frame's stamp) to report, by run sensor.
     pub end_to_end: Vec<Series>,
+    /// How live sensors are; a recording's frames are fresh.
+    pub health: Option<Arc<Health>>,
 }
 
 /// The perceiving thread.
@@ -73,8 +80,8 @@ pub struct Perceive {
     ids: TrackIds,
     /// By run sensor.
     views: Vec<View>,
-    /// The newest sweep of each LiDAR, by run sensor.
-    sweeps: Vec<Option<CurrentSweep>>,
+    /// The newest sweeps of each LiDAR, by run sensor, the newest last.
+    sweeps: Vec<VecDeque<CurrentSweep>>,
     obstacles: ObstacleFinder,
     found: Vec<Obstacle>,
     candidates: Vec<Candidate>,
@@ -106,7 +113,7 @@ struct Pending {
 struct CurrentSweep {
     cloud: PooledShared<Cloud>,
     t: Timestamp,
-    entry: usize,
+    sensor: usize,
 }
 
 /// A detection's distance and its surface point in the vehicle frame, where that is known.
@@ -158,7 +165,7 @@ impl Perceive {
         };
         Self {
             views: parts.sensors.iter().map(|_| view()).collect(),
-            sweeps: parts.sensors.iter().map(|_| None).collect(),
+            sweeps: parts.sensors.iter().map(|_| VecDeque::with_capacity(SWEEPS_KEPT)).collect(),
             parts,
             pending: BTreeMap::new(),
             next: 0,
@@ -210,8 +217,19 @@ impl Perceive {
         item.map(|item| (item, answers))
     }
 
+    /// Begins anew with one sensor, after a panic left its tracks half done.
+    pub fn renew(&mut self, sensor: usize) {
+        if let Some(view) = self.views.get_mut(sensor) {
+            *view = View {
+                tracker: Tracker::new(view.tracker.config()),
+                fuser: Fuser::new(FuserConfig::default()),
+                calibrated_said: view.calibrated_said,
+            };
+        }
+    }
+
     /// Perceives one item. False where the outputs take no more.
-    fn perceive(&mut self, item: Item, answers: Vec<(usize, Answer)>) -> bool {
+    pub fn perceive(&mut self, item: Item, answers: Vec<(usize, Answer)>) -> bool {
         let Item { origin, content, .. } = item;
         match content {
             Content::Frame(frame) => self.frame(origin, &frame, answers),
@@ -241,8 +259,12 @@ impl Perceive {
         if self.parts.lidar_only {
             open &= self.lidar_report(&origin, &cloud);
         }
-        self.sweeps[origin.sensor] = Some(CurrentSweep { cloud, t: origin.t, entry: origin.entry });
-        self.parts.end_to_end[origin.sensor].record(origin.received_at.elapsed());
+        let kept = &mut self.sweeps[origin.sensor];
+        if kept.len() == SWEEPS_KEPT {
+            kept.pop_front();
+        }
+        kept.push_back(CurrentSweep { cloud, t: origin.t, sensor: origin.sensor });
+        self.parts.end_to_end[origin.sensor].record(origin.age());
         origin.ticket.processed();
         open
     }
@@ -273,7 +295,7 @@ impl Perceive {
         let assess = &mut self.parts.assess;
         let rows = self.found.iter().zip(&self.tracked);
         let objects = rows.filter_map(|(obstacle, tracked)| obstacles::object(obstacle, tracked, assess)).collect();
-        let report = self.report(origin, Trigger::Lidar, SensorState::Fresh, Some(objects));
+        let report = self.report(origin, Trigger::Lidar, self.state(origin), Some(objects));
         self.send(Perceived::bare(report))
     }
 
@@ -292,6 +314,7 @@ impl Perceive {
                     }));
                 }
                 Answer::Depth(map) => depth = Some(map.share()),
+                Answer::Failed => {}
             }
         }
         let truth = frame.truth.iter();
@@ -302,14 +325,14 @@ impl Perceive {
         classes.suppress_across_models(&mut candidates);
         let objects = self.understand(&origin, frame, &candidates, depth.as_deref());
         self.candidates = candidates;
-        let report = self.report(&origin, Trigger::Camera, SensorState::Fresh, Some(objects));
-        self.parts.end_to_end[origin.sensor].record(origin.received_at.elapsed());
+        let report = self.report(&origin, Trigger::Camera, self.state(&origin), Some(objects));
+        self.parts.end_to_end[origin.sensor].record(origin.age());
         let perceived = Perceived {
             report: Arc::new(report),
             picture: Some(frame.picture.clone()),
             size_px: Some([frame.size.0 as u32, frame.size.1 as u32]),
             depth,
-            age: origin.received_at.elapsed(),
+            age: origin.age(),
         };
         let open = self.send(perceived);
         origin.ticket.processed();
@@ -433,7 +456,7 @@ impl Perceive {
     ) -> Option<Sweep<'a>> {
         let optical_from_vehicle = optical_from_vehicle?;
         let drive = &self.parts.drive;
-        let lidar = drive.info().sensors.get(drive.entries()[sweep.entry].sensor)?;
+        let lidar = self.parts.sensors.get(sweep.sensor)?;
         // Extrinsics may differ from frame to frame: the camera's frame says how camera and LiDAR lie to one another.
         let mount = drive.rig_at(origin.entry).lidars.get(&lidar.name)?;
         let vehicle_from_lidar: Transform<Vehicle, Lidar> = mount.vehicle_from_lidar;
@@ -507,6 +530,11 @@ impl Perceive {
     fn send(&self, perceived: Perceived) -> bool {
         self.parts.seen.lock().unwrap_or_else(PoisonError::into_inner).add(&perceived.report);
         self.parts.outputs.send(perceived)
+    }
+
+    fn state(&self, origin: &Origin) -> SensorState {
+        let health = self.parts.health.as_ref();
+        health.map_or(SensorState::Fresh, |h| h.state_of_frame(origin.sensor, origin.age()))
     }
 
     fn report(

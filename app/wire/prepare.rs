@@ -5,12 +5,14 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use ocellus_flow::latency::Series;
+use anyhow::Result;
+use ocellus_flow::latency::{Kind, Latency, Series};
 use ocellus_flow::pool::Pool;
 use ocellus_flow::stage::Stage;
 use ocellus_percept::cloud::Cloud;
 use ocellus_percept::fuse::deskew;
 use ocellus_percept::image::Image;
+use ocellus_percept::model::InputSpec;
 use ocellus_percept::tensor::Preprocessor;
 
 use ocellus_sense::Drive;
@@ -21,6 +23,58 @@ use super::truth::Truth;
 
 /// Why a frame is lost that a halt cut off.
 const STOPPED: &str = "stopped";
+
+/// What a worker is built from: several of the same, and another in the place of one that panicked. Clones share the
+/// tensors.
+#[derive(Clone)]
+pub struct PrepareParts {
+    /// By network.
+    pub inputs: Vec<InputParts>,
+    /// Names by run sensor.
+    pub sensors: Arc<[String]>,
+    /// The drive, for ego motion and where its LiDARs sit.
+    pub drive: Arc<dyn Drive>,
+    /// The drive's own labels, where they stand in for a detector.
+    pub truth: Option<Truth>,
+    /// Where times are recorded.
+    pub latency: Latency,
+    /// Where what went wrong is said.
+    pub notes: Notes,
+}
+
+/// What a worker is built from for one network.
+#[derive(Clone)]
+pub struct InputParts {
+    /// The network's input.
+    pub input: InputSpec,
+    /// Where its tensors come from.
+    pub tensors: Pool<Vec<f32>>,
+    /// By run sensor: whether it looks at that camera.
+    pub looks_at: Arc<[bool]>,
+}
+
+impl PrepareParts {
+    /// A worker.
+    pub fn build(&self) -> Result<Prepare> {
+        let input = |parts: &InputParts| -> Result<InputPlan> {
+            let preprocessor = Preprocessor::new(&parts.input)?;
+            let (tensors, looks_at) = (parts.tensors.clone(), Arc::clone(&parts.looks_at));
+            Ok(InputPlan { preprocessor, tensors, looks_at })
+        };
+        let stage = |name| self.latency.series(Kind::Stage, name);
+        Ok(Prepare {
+            inputs: self.inputs.iter().map(input).collect::<Result<_>>()?,
+            sensors: Arc::clone(&self.sensors),
+            truth: self.truth.clone(),
+            drive: Arc::clone(&self.drive),
+            deskewing: stage("deskew"),
+            image: Image::empty(),
+            decoding: stage("decode"),
+            preprocessing: stage("preprocess"),
+            notes: self.notes.clone(),
+        })
+    }
+}
 
 /// What the workers need to know of one network.
 pub struct InputPlan {
@@ -36,6 +90,8 @@ pub struct InputPlan {
 pub struct Prepare {
     /// By network.
     pub inputs: Vec<InputPlan>,
+    /// Names by run sensor.
+    pub sensors: Arc<[String]>,
     /// The drive, for ego motion and where its LiDARs sit.
     pub drive: Arc<dyn Drive>,
     /// Time of moving points to their sweep's stamp.
@@ -73,10 +129,8 @@ impl Prepare {
     /// Brings a sweep's points to its stamp, where its points have times and ego motion is known.
     fn sweep(&mut self, cloud: &mut Cloud, origin: &Origin) {
         let drive = &self.drive;
-        let Some(name) = drive.entries().get(origin.entry).and_then(|e| drive.info().sensors.get(e.sensor)) else {
-            return;
-        };
-        let Some(mount) = drive.rig_at(origin.entry).lidars.get(&name.name) else { return };
+        let Some(name) = self.sensors.get(origin.sensor) else { return };
+        let Some(mount) = drive.rig_at(origin.entry).lidars.get(name) else { return };
         let Some(now) = drive.odom_from_vehicle(origin.t) else { return };
         let vehicle_from_lidar = mount.vehicle_from_lidar;
         let lidar_from_odom = vehicle_from_lidar.inverse() * now.inverse();

@@ -4,7 +4,7 @@
 //! it. That makes fusion the same in every replay.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ocellus_flow::clock::{Pace, Pacer};
 use ocellus_flow::latency::Series;
@@ -30,6 +30,7 @@ pub struct RunSensor {
 }
 
 /// Where pictures and sweeps are read into.
+#[derive(Clone)]
 pub struct Buffers {
     /// Pictures as recorded.
     pub pictures: Pool<EncodedImage>,
@@ -91,6 +92,7 @@ impl Source {
                 seq: stamp.seq,
                 t: stamp.t,
                 received_at: Instant::now(),
+                delay: Duration::ZERO,
                 ticket: self.sensors[sensor].book.received(),
             };
             let Some(content) = self.read(entry, sensor) else {

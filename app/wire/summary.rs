@@ -5,13 +5,14 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use ocellus_flow::latency::{LatencySnapshot, Summary as Figures};
-use ocellus_flow::ledger::LedgerSnapshot;
+use ocellus_flow::ledger::{LedgerSnapshot, SensorSnapshot};
 use ocellus_flow::queue::QueueStats;
 use ocellus_flow::threads::CrewReport;
 use ocellus_percept::report::FrameReport;
 use ocellus_sinks::files::{RunFile, write_run_file};
 use serde_json::{Map, Value, json};
 
+use super::live::HealthReport;
 use super::notes::Notes;
 use crate::exit::Outcome;
 
@@ -35,6 +36,8 @@ pub struct Ended {
     pub run: Map<String, Value>,
     /// Whether the recording itself was cut off or damaged.
     pub recording_lost: bool,
+    /// How live sensors were; `None` for a recording.
+    pub health: Option<HealthReport>,
     /// Wall-clock seconds of the run.
     pub wall_s: f64,
 }
@@ -89,6 +92,9 @@ impl Ended {
         self.run.insert("notes".into(), notes.into());
         self.run.insert("ended".into(), json!(self.crew));
         self.run.insert("wall_s".into(), json!(self.wall_s));
+        if let Some(health) = &self.health {
+            self.run.insert("live".into(), json!(health));
+        }
         write_run_file(&self.out, RunFile::Run, &self.run)?;
         Ok(Summary { ended: self })
     }
@@ -113,11 +119,16 @@ fn figures_json(f: &Figures) -> Value {
 impl Summary {
     /// How the run ended.
     pub fn outcome(&self) -> Outcome {
-        if self.ended.ledger.lossless() && self.ended.ledger.balanced() && !self.ended.recording_lost {
-            Outcome::Done
-        } else {
-            Outcome::LostData
-        }
+        let e = &self.ended;
+        let whole = match &e.health {
+            None => e.ledger.lossless(),
+            // Live, what is left out on purpose (a newer frame was there) is no loss.
+            Some(health) => {
+                let lost: u64 = e.ledger.sensors.values().map(SensorSnapshot::lost_total).sum();
+                lost == 0 && health.whole() && e.crew.failures.is_empty()
+            }
+        };
+        if whole && e.ledger.balanced() && !e.recording_lost { Outcome::Done } else { Outcome::LostData }
     }
 
     /// Prints it, for people or as JSON.

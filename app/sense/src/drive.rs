@@ -32,6 +32,8 @@ pub enum DriveKind {
     Mcap,
     /// A scenario of the simulated world (a TOML file), rendered as it is read.
     Simulated,
+    /// Sensors that measure while the program runs.
+    Live,
 }
 
 impl fmt::Display for DriveKind {
@@ -45,6 +47,7 @@ impl fmt::Display for DriveKind {
             Self::Video => "video file",
             Self::Mcap => "MCAP recording",
             Self::Simulated => "simulated drive",
+            Self::Live => "live sensors",
         })
     }
 }
@@ -81,6 +84,8 @@ pub enum TimeSource {
     },
     /// Seconds of the scenario, counted from [`crate::simulated::START`].
     Simulated,
+    /// The sensors' own stamps while they run; the host's where those cannot be believed.
+    Live,
 }
 
 impl fmt::Display for TimeSource {
@@ -92,6 +97,7 @@ impl fmt::Display for TimeSource {
                 write!(f, "no stamps recorded: index x {} ms from 1970-01-01", step_ns / 1_000_000)
             }
             Self::Simulated => f.write_str("simulated times, counted from 2026-01-01"),
+            Self::Live => f.write_str("live sensors' stamps"),
         }
     }
 }

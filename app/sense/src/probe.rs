@@ -138,5 +138,7 @@ pub fn open(path: &Path, options: &OpenOptions) -> Result<Box<dyn Drive>, SenseE
         DriveKind::Video => Box::new(video::open(path, options)?),
         DriveKind::Mcap => Box::new(mcap::open(path, options)?),
         DriveKind::Simulated => Box::new(simulated::open(path, options)?),
+        // No path is live sensors: a launch file names those one by one.
+        DriveKind::Live => return Err(SenseError::NotFound { path: path.into() }),
     })
 }

@@ -8,6 +8,7 @@ pub mod diff;
 pub mod files;
 pub mod mcap;
 pub mod objects;
+pub mod systemd;
 pub mod viewer;
 
 #[cfg(test)]

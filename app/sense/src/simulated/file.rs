@@ -10,7 +10,9 @@ use crate::error::SenseError;
 const SCENARIO_KEYS: [&str; 10] =
     ["duration_s", "rate_hz", "seed", "road", "light", "lens", "scenery", "traffic", "ego", "actor"];
 /// Sections that a launch file has.
-const LAUNCH_KEYS: [&str; 8] = ["source", "model", "runtime", "fusion", "vehicle", "risk", "output", "viewer"];
+const LAUNCH_KEYS: [&str; 12] = [
+    "source", "model", "runtime", "fusion", "vehicle", "risk", "output", "viewer", "camera", "lidar", "live", "faults",
+];
 
 /// What a TOML file is, as far as drives are concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

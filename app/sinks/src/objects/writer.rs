@@ -104,6 +104,14 @@ impl<T: Target> Lines<T> {
         Ok(())
     }
 
+    fn resume(&mut self) -> Result<(), WriteError> {
+        if self.ended {
+            self.target.cut_to(self.bytes).map_err(|source| self.error(source))?;
+            self.ended = false;
+        }
+        Ok(())
+    }
+
     fn error(&self, source: io::Error) -> WriteError {
         let (path, lines) = (self.path.clone(), self.lines);
         match source.kind() {
@@ -131,6 +139,11 @@ impl ObjectsWriter {
     /// Appends one line. Reports must come in the order in which they are to stand.
     pub fn write(&mut self, report: &FrameReport) -> Result<(), WriteError> {
         self.lines.write(report)
+    }
+
+    /// Takes the file up again after a line that failed: for a live run, which counts the lines that are missing.
+    pub fn resume(&mut self) -> Result<(), WriteError> {
+        self.lines.resume()
     }
 
     /// Whole lines written so far.

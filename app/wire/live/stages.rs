@@ -1,0 +1,125 @@
+//! The preparing and inferring threads of a live run: those of a replay, which go on after a panic or a failure.
+//!
+//! A stage that panics loses the frame in its hands, which the ledger books, and is built anew: a worker's scratch is
+//! made again. A network that fails too often in a row ends the run.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use anyhow::{Result, anyhow};
+use ocellus_flow::queue::{Receiver, Sender};
+use ocellus_flow::stage::Stage;
+
+use super::clock::LiveClock;
+use super::faults::Faults;
+use super::health::Health;
+use crate::wire::frame::{Answer, Content, Item, Message, Part};
+use crate::wire::infer::{Infer, Job};
+use crate::wire::notes::Notes;
+use crate::wire::prepare::Prepare;
+
+/// Failures of a network in a row after which it is not tried again: it is not the frames that are wrong.
+const FAILURES_MAX: u32 = 10;
+
+/// A preparing thread, one per sensor.
+pub struct Preparing {
+    /// The sensor's name.
+    pub name: String,
+    /// Builds the worker, again after a panic.
+    pub make: Box<dyn Fn() -> Result<Prepare> + Send>,
+    /// To the networks.
+    pub models: Vec<Sender<Job>>,
+    /// To the perceiving thread.
+    pub perceive: Sender<Message>,
+    /// Numbers of all frames of the run.
+    pub index: Arc<AtomicU64>,
+    /// The run's clock.
+    pub clock: LiveClock,
+    /// What befalls the stage.
+    pub faults: Faults,
+    /// Where panics are counted.
+    pub health: Arc<Health>,
+    /// Where what went wrong is said.
+    pub notes: Notes,
+}
+
+impl Preparing {
+    /// Prepares frames until the sensor ends.
+    pub fn run(self, input: &Receiver<Item>) -> Result<()> {
+        let mut worker = (self.make)()?;
+        while let Some(mut item) = input.recv() {
+            item.index = self.index.fetch_add(1, Ordering::Relaxed);
+            let (seq, at_s) = (item.origin.seq, self.clock.seconds(item.origin.t));
+            let step = AssertUnwindSafe(|| {
+                self.faults.prepare(&self.name, seq, at_s);
+                let Ok(item) = worker.step(item);
+                item
+            });
+            match catch_unwind(step) {
+                Ok(item) => {
+                    if !self.send(item) {
+                        return Ok(());
+                    }
+                }
+                Err(_) => {
+                    self.health.panicked();
+                    self.notes.say("panic", format!("preparing {} frame {seq} panicked: built anew", self.name));
+                    worker = (self.make)()?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends a frame to perception and its inputs to the networks. False where they take no more.
+    fn send(&self, mut item: Item) -> bool {
+        let index = item.index;
+        let inputs = match &mut item.content {
+            Content::Frame(frame) => std::mem::take(&mut frame.inputs),
+            Content::Sweep(_) | Content::Lost(_) => Vec::new(),
+        };
+        if let Some(Message::Item(refused)) = self.perceive.send(Message::Item(item)).handed_back() {
+            refused.origin.ticket.dropped("stopped");
+            return false;
+        }
+        inputs.into_iter().all(|input| match self.models.get(input.model) {
+            Some(model) => !model.send(Job { index, input }).is_closed(),
+            None => true,
+        })
+    }
+}
+
+/// Runs a network until its queue ends; a frame on which it fails is answered so.
+pub fn infer(mut infer: Infer, jobs: &Receiver<Job>, perceive: &Sender<Message>, health: &Health) -> Result<()> {
+    let mut failures = 0;
+    while let Some(job) = jobs.recv() {
+        let answer = match catch_unwind(AssertUnwindSafe(|| infer.step(&job.input))) {
+            Ok(Ok(Some(answer))) => {
+                failures = 0;
+                answer
+            }
+            // The run is being halted.
+            Ok(Ok(None)) => break,
+            Ok(Err(error)) => {
+                failures += 1;
+                infer.notes.say("inference", format!("{error:#}"));
+                Answer::Failed
+            }
+            Err(_) => {
+                failures += 1;
+                health.panicked();
+                infer.notes.say("panic", format!("{} panicked", infer.network.name()));
+                Answer::Failed
+            }
+        };
+        let part = Part { index: job.index, model: infer.model, answer };
+        if perceive.send(Message::Part(part)).is_closed() {
+            break;
+        }
+        if failures >= FAILURES_MAX {
+            return Err(anyhow!("{}: failed {failures} times in a row", infer.network.name()));
+        }
+    }
+    Ok(())
+}
