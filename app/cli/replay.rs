@@ -35,6 +35,9 @@ pub struct Replay {
     /// Put stamps that run backwards in order rather than refuse the drive.
     #[arg(long)]
     sort_stamps: bool,
+    /// Replay a recording of a live run in the order of arrival, without the frames that the run dropped.
+    #[arg(long)]
+    as_recorded: bool,
     /// Write drive.rrd.
     #[arg(long)]
     save: bool,
@@ -93,6 +96,7 @@ impl Replay {
         file.source.drive = Some(self.drive);
         file.source.calib = self.calib;
         file.source.sort_stamps = Some(self.sort_stamps);
+        file.source.as_recorded = self.as_recorded.then_some(true);
         file.source.sensors = (!self.sensors.is_empty()).then_some(self.sensors);
         file.source.speed = Some(SpeedValue::Text(self.speed));
         file.runtime.threads = self.threads;

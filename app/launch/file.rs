@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::assess::{RiskTable, VehicleTable};
 use super::faults::FaultsTable;
-use super::live::{CameraTable, LidarTable, LiveTable};
+use super::live::{CameraTable, LidarTable, LivePlan, LiveTable, LiveTables};
 use super::text;
 use crate::exit;
 
@@ -66,6 +66,8 @@ pub struct SourceTable {
     pub calib: Option<PathBuf>,
     /// Put stamps that run backwards in order rather than refuse the drive.
     pub sort_stamps: Option<bool>,
+    /// Replay a recording in the order of arrival, without the frames that the recorded run dropped.
+    pub as_recorded: Option<bool>,
     /// Sensors to use, by name; all where absent.
     pub sensors: Option<Vec<String>>,
     /// `"max"` or a factor of real time (1 = as recorded).
@@ -180,6 +182,12 @@ impl LaunchFile {
         };
         *self = apply().map_err(exit::usage)?;
         Ok(())
+    }
+
+    /// The live sensors alone, for what needs nothing else. Errors carry exit code 2.
+    pub fn live_plan(&self) -> Result<Option<LivePlan>> {
+        let tables = LiveTables { live: &self.live, cameras: &self.camera, lidars: &self.lidar, faults: &self.faults };
+        LivePlan::from_tables(&tables).map_err(exit::usage)
     }
 
     fn resolve_against(&mut self, folder: &Path) {

@@ -7,7 +7,7 @@ use ocellus_percept::model::Thresholds;
 
 use super::assess::AssessPlan;
 use super::file::{LaunchFile, ModelTable, SpeedValue};
-use super::live::{LivePlan, LiveTables};
+use super::live::LivePlan;
 use crate::exit;
 use crate::models::ModelRequest;
 
@@ -82,6 +82,8 @@ pub struct Plan {
     pub calib: Option<PathBuf>,
     /// Whether stamps that run backwards are put in order rather than refused.
     pub sort_stamps: bool,
+    /// Whether a recording is replayed in the order of arrival, without the frames that the recorded run dropped.
+    pub as_recorded: bool,
     /// Sensors by name; all where `None`.
     pub sensors: Option<Vec<String>>,
     /// How fast the drive is replayed.
@@ -141,12 +143,7 @@ impl Plan {
     }
 
     fn validate(file: &LaunchFile) -> Result<Self> {
-        let live = LivePlan::from_tables(&LiveTables {
-            live: &file.live,
-            cameras: &file.camera,
-            lidars: &file.lidar,
-            faults: &file.faults,
-        })?;
+        let live = file.live_plan()?;
         let drive = match (&file.source.drive, &live) {
             (Some(_), Some(_)) => return Err(anyhow!("source.drive and live sensors are both given: choose one")),
             (None, Some(_)) => PathBuf::from(LIVE),
@@ -172,6 +169,7 @@ impl Plan {
             live,
             calib: file.source.calib.clone(),
             sort_stamps: file.source.sort_stamps.unwrap_or(false),
+            as_recorded: file.source.as_recorded.unwrap_or(false),
             sensors: file.source.sensors.clone(),
             speed: speed(file.source.speed.as_ref())?,
             models,

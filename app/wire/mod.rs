@@ -54,6 +54,7 @@ use source::{Buffers, Source};
 use summary::{Ended, Seen};
 use truth::Truth;
 
+pub use live::{RecordEnd, record as record_live};
 pub use summary::Summary;
 
 /// Frames that may wait between reading and preparing: one being read while another is prepared.
@@ -95,7 +96,7 @@ pub fn run(plan: &Plan) -> Result<Summary> {
     let chosen = sensors::choose(plan, drive.as_ref(), &ledger)?;
     let mut live = live;
     if let Some(live) = &mut live {
-        live.begin(&chosen);
+        live.begin(&chosen.sensors);
     }
     let models = load_models(plan, &notes)?;
     let truth = if plan.truth { Some(Truth::of(&drive).ok_or_else(|| no_labels(plan))?) } else { None };
@@ -109,7 +110,7 @@ pub fn run(plan: &Plan) -> Result<Summary> {
     let health = live.as_ref().map(live::Sensors::health);
     let pipeline = Pipeline { plan, drive, chosen, truth, latency, notes, seen, crew: Crew::new() };
     let report = match live {
-        Some(live) => live::start(&pipeline, live, models, writer)?,
+        Some(live) => live::start(&pipeline, live, models, (writer, &ledger))?,
         None => pipeline.start(models, writer)?,
     };
     let Pipeline { latency, notes, seen, crew, .. } = pipeline;
@@ -211,7 +212,7 @@ impl Pipeline<'_> {
             source.run(&to_prepare);
             Ok(())
         })?;
-        self.listen()?;
+        listen(crew)?;
         Ok(crew.join(JoinLimits::default()))
     }
 
@@ -268,6 +269,7 @@ impl Pipeline<'_> {
             drive: Arc::clone(&self.drive),
             order: self.chosen.order.clone(),
             sensors: self.chosen.sensors.clone(),
+            as_recorded: self.plan.as_recorded,
             pacer: Pacer::new(match self.plan.speed {
                 Speed::Max => Pace::Max,
                 Speed::Factor(factor) => Pace::Times(factor),
@@ -407,21 +409,21 @@ impl Pipeline<'_> {
     fn recording_id(&self) -> String {
         format!("{}-{}", self.drive.info().path.display(), std::process::id())
     }
+}
 
-    /// Ctrl-C and SIGTERM: the first finishes what is in flight, the second does not wait for it.
-    fn listen(&self) -> Result<()> {
-        let mut signals = Signals::new([SIGINT, SIGTERM])?;
-        let stop = self.crew.stop().clone();
-        detach("signals", move || {
-            let mut asked = false;
-            for _ in signals.forever() {
-                if std::mem::replace(&mut asked, true) {
-                    stop.halt();
-                } else {
-                    stop.request(StopReason::Interrupt);
-                }
+/// Ctrl-C and SIGTERM: the first finishes what is in flight, the second does not wait for it.
+fn listen(crew: &Crew) -> Result<()> {
+    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    let stop = crew.stop().clone();
+    detach("signals", move || {
+        let mut asked = false;
+        for _ in signals.forever() {
+            if std::mem::replace(&mut asked, true) {
+                stop.halt();
+            } else {
+                stop.request(StopReason::Interrupt);
             }
-        })?;
-        Ok(())
-    }
+        }
+    })?;
+    Ok(())
 }

@@ -6,7 +6,7 @@ use anyhow::{Result, anyhow};
 use ocellus_flow::ledger::Ledger;
 use ocellus_sense::{Drive, SensorKind};
 
-use super::source::{RunSensor, order_entries};
+use super::source::{RunSensor, order_as_recorded, order_entries};
 use crate::exit;
 use crate::launch::{ModelPlan, Plan};
 use crate::models::Model;
@@ -50,7 +50,14 @@ pub fn choose(plan: &Plan, drive: &dyn Drive, ledger: &Ledger) -> Result<Chosen>
         };
         return Err(exit::usage(anyhow!("{path}: {why}")));
     }
-    let order = order_entries(drive, &run_sensor, plan.fusion_wait_s);
+    let order = if plan.as_recorded {
+        order_as_recorded(drive, &run_sensor).ok_or_else(|| {
+            let path = drive.info().path.display();
+            exit::usage(anyhow!("{path}: --as-recorded needs an MCAP recording, which tells when each frame came"))
+        })?
+    } else {
+        order_entries(drive, &run_sensor, plan.fusion_wait_s)
+    };
     Ok(Chosen { sensors, order })
 }
 

@@ -48,6 +48,8 @@ pub struct Source {
     pub sensors: Vec<RunSensor>,
     /// Where it reads into.
     pub buffers: Buffers,
+    /// Whether frames that the recorded run did not use are left out.
+    pub as_recorded: bool,
     /// Replay speed.
     pub pacer: Pacer,
     /// The run's stop token.
@@ -56,6 +58,19 @@ pub struct Source {
     pub reading: Series,
     /// Where what went wrong is said.
     pub notes: Notes,
+}
+
+/// The ledger's reason for a frame that the recorded run did not use either.
+pub const AS_RECORDED: &str = "as_recorded";
+
+/// The drive's entries of `sensors` (drive sensor index to run sensor index) in the order in which they came to the run
+/// that recorded them; `None` where the recording does not tell.
+pub fn order_as_recorded(drive: &dyn Drive, sensors: &[Option<usize>]) -> Option<Vec<(usize, usize)>> {
+    let entries = drive.entries().iter().enumerate();
+    let chosen = entries.filter_map(|(i, entry)| Some((i, sensors[entry.sensor]?)));
+    let mut order = chosen.map(|(i, s)| Some((drive.arrival(i)?.at, i, s))).collect::<Option<Vec<_>>>()?;
+    order.sort_unstable();
+    Some(order.into_iter().map(|(_, i, sensor)| (i, sensor)).collect())
 }
 
 /// Chooses the drive's entries of `sensors` (drive sensor index to run sensor index) and puts them in order.
@@ -81,7 +96,8 @@ impl Source {
     /// Reads every entry and sends it on, until the drive ends or a stop is asked for.
     pub fn run(mut self, output: &Sender<Item>) {
         let order = std::mem::take(&mut self.order);
-        for (index, (entry, sensor)) in order.into_iter().enumerate() {
+        let mut index = 0;
+        for (entry, sensor) in order {
             let stamp = self.drive.entries()[entry];
             if self.pacer.wait(stamp.t.as_nanos(), &self.stop) == Pace::Stopped || self.stop.is_stopping() {
                 return;
@@ -95,11 +111,16 @@ impl Source {
                 delay: Duration::ZERO,
                 ticket: self.sensors[sensor].book.received(),
             };
+            if self.as_recorded && self.drive.arrival(entry).is_some_and(|arrival| !arrival.used) {
+                origin.ticket.dropped(AS_RECORDED);
+                continue;
+            }
             let Some(content) = self.read(entry, sensor) else {
                 origin.ticket.dropped("stopped");
                 return;
             };
-            let item = Item { index: index as u64, origin, content };
+            let item = Item { index, origin, content };
+            index += 1;
             if let Some(refused) = output.send(item).handed_back() {
                 refused.origin.ticket.dropped("stopped");
                 return;

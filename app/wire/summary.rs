@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 
 use super::live::HealthReport;
 use super::notes::Notes;
+use super::source::AS_RECORDED;
 use crate::exit::Outcome;
 
 /// What is known when a run has ended.
@@ -121,7 +122,7 @@ impl Summary {
     pub fn outcome(&self) -> Outcome {
         let e = &self.ended;
         let whole = match &e.health {
-            None => e.ledger.lossless(),
+            None => e.ledger.sensors.values().all(all_used),
             // Live, what is left out on purpose (a newer frame was there) is no loss.
             Some(health) => {
                 let lost: u64 = e.ledger.sensors.values().map(SensorSnapshot::lost_total).sum();
@@ -195,6 +196,11 @@ impl Summary {
         rows.sort_by(|a, b| b.0.total_cmp(&a.0));
         rows.iter().map(|(share, name)| format!("{name} {:.0} %", share * 100.0)).collect::<Vec<_>>().join(", ")
     }
+}
+
+/// Whether every frame was processed, but for those that the recorded run did not use either.
+fn all_used(book: &SensorSnapshot) -> bool {
+    book.received == book.processed + book.dropped.get(AS_RECORDED).copied().unwrap_or(0)
 }
 
 /// A line per network: which provider runs which share of its nodes.

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use ocellus_percept::space::{Odom, Rig, Transform, Vehicle};
 use ocellus_percept::time::Timestamp;
 
+use crate::arrival::Arrival;
 use crate::error::ReadError;
 use crate::labels::{Label, LabelSummary};
 use crate::payload::Payload;
@@ -232,6 +233,11 @@ pub trait Drive: Send + Sync {
 
     /// The labels that come with entry `index`; `None` where it has none, which is not the same as an empty list.
     fn labels_at(&self, _index: usize) -> Option<&[Label]> {
+        None
+    }
+
+    /// How entry `index` came to the run that recorded it; `None` where the recording does not tell.
+    fn arrival(&self, _index: usize) -> Option<Arrival> {
         None
     }
 

@@ -9,6 +9,7 @@
 //! Sole owner of picture decoding. Deliberately absent: threads, queues, clocks, and any interpretation of what was seen.
 
 mod argoverse;
+pub mod arrival;
 pub mod calib;
 mod decode;
 mod drive;

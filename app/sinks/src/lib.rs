@@ -6,6 +6,7 @@
 
 pub mod diff;
 pub mod files;
+pub mod http;
 pub mod mcap;
 pub mod objects;
 pub mod systemd;

@@ -21,7 +21,7 @@ use ocellus_sense::Payload;
 use super::clock::{LiveClock, Stamp, StampGuard};
 use super::feed::{Captured, Feed, Polled, Unreadable};
 use super::health::Health;
-use super::record::{Recorded, Tap};
+use super::record::{Recorded, Stamped, Tap};
 use crate::wire::frame::{Content, Frame, Item, Origin};
 use crate::wire::notes::Notes;
 use crate::wire::source::Buffers;
@@ -97,8 +97,10 @@ impl Capture {
             if !self.stop.is_stopping() {
                 self.health.ended(self.sensor);
             }
-            // A thread that was abandoned holds an end of this queue still.
-            self.output.close();
+            // A thread of this sensor that was abandoned holds an end of its queue still.
+            if mine > 0 {
+                self.output.close();
+            }
         }
     }
 
@@ -147,7 +149,8 @@ impl Capture {
             ticket.dropped("no_buffer");
             return true;
         };
-        self.record(|| Recorded::frame(&content, (t, captured.received_at), &self.buffers.sweeps));
+        let stamped = Stamped { entry: captured.entry, t, received_at: captured.received_at };
+        self.record(|| Recorded::frame(&content, stamped, &self.buffers.sweeps));
         let delay = captured.received_at.saturating_duration_since(self.clock.moment(t));
         let origin = Origin {
             entry: captured.entry,
@@ -163,8 +166,8 @@ impl Capture {
         let closed = sent.is_closed();
         if let Some(refused) = sent.handed_back() {
             let reason = if closed { "stopped" } else { "queue_full" };
-            let seq = refused.origin.seq;
-            self.record(|| Some(Recorded::Dropped { seq, reason, at: Instant::now() }));
+            let t = refused.origin.t;
+            self.record(|| Some(Recorded::Dropped { t, reason, at: Instant::now() }));
             refused.origin.ticket.dropped(reason);
         }
         !closed

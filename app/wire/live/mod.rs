@@ -17,6 +17,7 @@ mod faults;
 mod feed;
 mod health;
 mod lines;
+mod metrics;
 mod order;
 mod record;
 mod stages;
@@ -28,24 +29,27 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use anyhow::Result;
-use ocellus_flow::latency::Kind;
+use ocellus_flow::latency::{Kind, Latency};
+use ocellus_flow::ledger::{Ledger, LedgerSnapshot};
 use ocellus_flow::pool::{Exhausted, Pool};
 use ocellus_flow::queue::{QueueSpec, Sender};
 use ocellus_flow::stop::StopReason;
 use ocellus_flow::supervise::Heartbeats;
-use ocellus_flow::threads::{CrewReport, JoinLimits, OnFailure};
+use ocellus_flow::threads::{Crew, CrewReport, JoinLimits, OnFailure};
 use ocellus_percept::cloud::Cloud;
-use ocellus_sense::{Drive, EncodedImage};
+use ocellus_sense::{Drive, EncodedImage, SensorInfo};
+use ocellus_sinks::http::HttpServer;
 use ocellus_sinks::objects::ObjectsWriter;
 use ocellus_sinks::systemd::Systemd;
 
 use super::frame::{Item, Message};
 use super::infer::Job;
+use super::notes::Notes;
 use super::outputs::Outputs;
 use super::perceive::SWEEPS_KEPT;
-use super::sensors::Chosen;
-use super::source::Buffers;
-use super::{PERCEIVE_QUEUE, Pipeline, VIEWER_QUEUE};
+use super::source::{Buffers, RunSensor};
+use super::{PERCEIVE_QUEUE, Pipeline, VIEWER_QUEUE, listen};
+use crate::exit;
 use crate::launch::LivePlan;
 use crate::models::Model;
 
@@ -56,6 +60,7 @@ use faults::{Faults, Faulty};
 use feed::{Feed, Played, Track};
 use health::Limits;
 use lines::Lines;
+use metrics::Metrics;
 use order::Ordered;
 use record::{Recorder, Tap};
 use stages::Preparing;
@@ -90,10 +95,10 @@ impl Sensors {
     }
 
     /// Watches over those that take part.
-    pub fn begin(&mut self, chosen: &Chosen) {
+    pub fn begin(&mut self, run_sensors: &[RunSensor]) {
         let infos = &self.drive.info().sensors;
         let index = |name: &str| infos.iter().position(|info| info.name == *name);
-        self.planned = chosen.sensors.iter().filter_map(|s| index(&s.name)).collect();
+        self.planned = run_sensors.iter().filter_map(|s| index(&s.name)).collect();
         let limits = |&i: &usize| {
             let plan = &self.plan.sensors[i];
             (infos[i].name.clone(), Limits::new(plan.late, plan.stale, infos[i].rate_hz))
@@ -112,14 +117,12 @@ pub fn start(
     pipeline: &Pipeline<'_>,
     sensors: Sensors,
     models: Vec<Model>,
-    writer: ObjectsWriter,
+    (writer, ledger): (ObjectsWriter, &Ledger),
 ) -> Result<CrewReport> {
     let crew = &pipeline.crew;
-    let clock = sensors.drive.start_clock();
-    let faults = Faults::new(sensors.plan.faults.clone(), clock);
-    let run = LiveRun { pipeline, sensors, clock, faults };
+    let run = LiveRun::new(sensors, &pipeline.chosen.sensors, (crew, &pipeline.latency, &pipeline.notes));
     let (listed, classes) = pipeline.listing(&models);
-    let outputs = run.lines(writer, models.iter().any(Model::is_depth))?;
+    let outputs = run.lines(pipeline, writer, models.iter().any(Model::is_depth))?;
 
     let (to_perceive, input) = pipeline.queue::<Message>(QueueSpec::block("perceive", PERCEIVE_QUEUE));
     let health = run.sensors.health();
@@ -137,24 +140,66 @@ pub fn start(
         perceived
     })?;
 
-    let workers = run.workers(&models)?;
+    let workers = run.workers(pipeline, &models)?;
     let answers = to_perceive.clone();
     let of_stages = Arc::clone(&health);
     let networks =
         pipeline.networks(models, &listed, move |network, jobs| stages::infer(network, jobs, &answers, &of_stages))?;
-    let tap = run.recorder()?;
-    let inlets = run.prepare(workers, &networks, &to_perceive)?;
+    let tap = run.recorder(pipeline)?;
+    let inlets = run.prepare(pipeline, workers, &networks, &to_perceive)?;
     // From here on the stages end when the sensors do.
     drop((networks, to_perceive));
-    run.capture(inlets, tap, outputs)?;
-    pipeline.listen()?;
+    run.serve(ledger)?;
+    run.capture(inlets, tap, Some(outputs))?;
+    listen(crew)?;
     Ok(crew.join(LIMITS))
 }
 
+/// Records what the live sensors of a plan give to `path`, without perceiving anything.
+pub fn record(plan: &LivePlan, calib: Option<&Path>, path: &Path) -> Result<RecordEnd> {
+    let (ledger, latency, notes, crew) = (Ledger::new(), Latency::new(), Notes::default(), Crew::new());
+    let mut sensors = Sensors::open(&LivePlan { record: Some(path.to_path_buf()), ..plan.clone() }, calib)?;
+    for note in &sensors.drive.info().notes {
+        notes.say("drive", note.clone());
+    }
+    let of_run = |s: &SensorInfo| RunSensor { name: s.name.clone(), kind: s.kind, book: ledger.sensor(&s.name) };
+    let run_sensors: Vec<RunSensor> = sensors.drive.info().sensors.iter().map(of_run).collect();
+    sensors.begin(&run_sensors);
+    let health = sensors.health();
+    let run = LiveRun::new(sensors, &run_sensors, (&crew, &latency, &notes));
+    let (sender, input) = crew.channel::<Item>(QueueSpec::drop_oldest("record", record::RING));
+    let (recorder, file, stop) = (run.recording(), path.to_path_buf(), crew.stop().clone());
+    crew.spawn("record", move || -> Result<()> {
+        let recorded = recorder.run_items(&file, &input);
+        stop.request(StopReason::End);
+        recorded
+    })?;
+    run.serve(&ledger)?;
+    let inlets = run_sensors.iter().map(|_| sender.clone()).collect();
+    drop(sender);
+    run.capture(inlets, None, None)?;
+    listen(&crew)?;
+    let report = crew.join(LIMITS);
+    Ok(RecordEnd { ledger: ledger.snapshot(), report, health: health.report() })
+}
+
+/// What a recording of live sensors came to.
+pub struct RecordEnd {
+    /// The books: a frame that is processed is in the file.
+    pub ledger: LedgerSnapshot,
+    /// How the threads ended.
+    pub report: CrewReport,
+    /// How the sensors were.
+    pub health: HealthReport,
+}
+
 /// A live run being started.
-struct LiveRun<'a> {
-    pipeline: &'a Pipeline<'a>,
+struct LiveRun {
     sensors: Sensors,
+    run_sensors: Vec<RunSensor>,
+    crew: Crew,
+    latency: Latency,
+    notes: Notes,
     clock: LiveClock,
     faults: Faults,
 }
@@ -162,10 +207,17 @@ struct LiveRun<'a> {
 /// Builds a sensor's preparing worker.
 type MakeWorker = Box<dyn Fn() -> Result<super::prepare::Prepare> + Send>;
 
-impl LiveRun<'_> {
+impl LiveRun {
+    /// Begins now: the sensors' frames are due from here on.
+    fn new(sensors: Sensors, run_sensors: &[RunSensor], (crew, latency, notes): (&Crew, &Latency, &Notes)) -> Self {
+        let clock = sensors.drive.start_clock();
+        let faults = Faults::new(sensors.plan.faults.clone(), clock);
+        let (crew, latency, notes) = (crew.clone(), latency.clone(), notes.clone());
+        Self { sensors, run_sensors: run_sensors.to_vec(), crew, latency, notes, clock, faults }
+    }
+
     /// objects.jsonl behind a ring that drops, and the viewers.
-    fn lines(&self, writer: ObjectsWriter, depth: bool) -> Result<Outputs> {
-        let pipeline = self.pipeline;
+    fn lines(&self, pipeline: &Pipeline<'_>, writer: ObjectsWriter, depth: bool) -> Result<Outputs> {
         let (objects, input) = pipeline.queue(QueueSpec::drop_oldest("objects", lines::RING));
         let lines = Lines {
             writer,
@@ -173,52 +225,53 @@ impl LiveRun<'_> {
             faults: self.faults.clone(),
             health: self.sensors.health(),
             writing: pipeline.stage("write"),
-            notes: pipeline.notes.clone(),
+            notes: self.notes.clone(),
         };
-        pipeline.crew.spawn_with("objects", OnFailure::CarryOn, move || lines.run(&input))?;
+        self.crew.spawn_with("objects", OnFailure::CarryOn, move || lines.run(&input))?;
         pipeline.outputs(objects, depth)
     }
 
     /// By run sensor: how to build its preparing worker.
-    fn workers(&self, models: &[Model]) -> Result<Vec<MakeWorker>> {
-        let pipeline = self.pipeline;
-        let sensors = self.sensors.planned.len();
+    fn workers(&self, pipeline: &Pipeline<'_>, models: &[Model]) -> Result<Vec<MakeWorker>> {
+        let sensors = self.run_sensors.len();
         let pools: Vec<Pool<Vec<f32>>> = models.iter().map(|m| pipeline.tensors(m, sensors)).collect();
         let parts = pipeline.worker_parts(models, &pools)?;
-        Ok((0..sensors)
-            .map(|_| {
-                let parts = parts.clone();
-                Box::new(move || parts.build()) as MakeWorker
-            })
-            .collect())
+        let make = |_| {
+            let parts = parts.clone();
+            Box::new(move || parts.build()) as MakeWorker
+        };
+        Ok((0..sensors).map(make).collect())
     }
 
-    fn recorder(&self) -> Result<Option<Tap>> {
-        let Some(path) = self.sensors.plan.record.clone() else { return Ok(None) };
-        let pipeline = self.pipeline;
-        let (sender, input) = pipeline.queue(QueueSpec::drop_oldest("record", record::RING));
-        let recorder = Recorder {
+    fn recording(&self) -> Recorder {
+        Recorder {
             drive: self.sensors.drive(),
-            sensors: pipeline.chosen.sensors.iter().map(|s| s.name.clone()).collect(),
+            sensors: self.run_sensors.iter().map(|s| s.name.clone()).collect(),
             clock: self.clock,
             faults: self.faults.clone(),
-            notes: pipeline.notes.clone(),
-        };
-        pipeline.crew.spawn_with("record", OnFailure::CarryOn, move || recorder.run(&path, &input))?;
+            notes: self.notes.clone(),
+        }
+    }
+
+    fn recorder(&self, pipeline: &Pipeline<'_>) -> Result<Option<Tap>> {
+        let Some(path) = self.sensors.plan.record.clone() else { return Ok(None) };
+        let (sender, input) = pipeline.queue(QueueSpec::drop_oldest("record", record::RING));
+        let recorder = self.recording();
+        self.crew.spawn_with("record", OnFailure::CarryOn, move || recorder.run(&path, &input))?;
         Ok(Some(Tap(sender)))
     }
 
     /// Starts the preparing threads; the ends of their queues, by run sensor.
     fn prepare(
         &self,
+        pipeline: &Pipeline<'_>,
         workers: Vec<MakeWorker>,
         models: &[Sender<Job>],
         perceive: &Sender<Message>,
     ) -> Result<Vec<Sender<Item>>> {
-        let pipeline = self.pipeline;
         let index = Arc::new(AtomicU64::new(0));
         let mut inlets = Vec::with_capacity(workers.len());
-        for (sensor, make) in pipeline.chosen.sensors.iter().zip(workers) {
+        for (sensor, make) in self.run_sensors.iter().zip(workers) {
             let (sender, input) = pipeline.queue(QueueSpec::latest(format!("prepare {}", sensor.name)));
             let preparing = Preparing {
                 name: sensor.name.clone(),
@@ -229,32 +282,48 @@ impl LiveRun<'_> {
                 clock: self.clock,
                 faults: self.faults.clone(),
                 health: self.sensors.health(),
-                notes: pipeline.notes.clone(),
+                notes: self.notes.clone(),
             };
-            pipeline.crew.spawn(&format!("prepare-{}", sensor.name), move || preparing.run(&input))?;
+            self.crew.spawn(&format!("prepare-{}", sensor.name), move || preparing.run(&input))?;
             inlets.push(sender);
         }
         Ok(inlets)
     }
 
+    /// Answers `/health` and `/metrics`, where that was asked for.
+    fn serve(&self, ledger: &Ledger) -> Result<()> {
+        let Some(address) = self.sensors.plan.http else { return Ok(()) };
+        let server = HttpServer::bind(address).map_err(exit::usage)?;
+        if !address.ip().is_loopback() {
+            self.notes.say("http", format!("{address} is not loopback: whoever reaches it can read the figures"));
+        }
+        self.notes.say("http", format!("http://{}/health and /metrics", server.address().unwrap_or(address)));
+        let (latency, crew) = (self.latency.clone(), self.crew.clone());
+        let metrics = Metrics { ledger: ledger.clone(), latency, crew, health: self.sensors.health() };
+        let stop = self.crew.stop().clone();
+        self.crew.spawn_with("http", OnFailure::CarryOn, move || -> Result<()> {
+            metrics.serve(&server, &stop);
+            Ok(())
+        })?;
+        Ok(())
+    }
+
     /// As many pictures and sweeps as can be on their way: per sensor one read, queued, prepared and kept for fusion; in
     /// the perceiving thread's queue; before viewers and the recorder. When all are out, the newest frame is dropped.
     fn buffers(&self) -> Buffers {
-        let sensors = self.pipeline.chosen.sensors.len();
         let recorded = if self.sensors.plan.record.is_some() { record::RING } else { 0 };
-        let capacity = (4 + SWEEPS_KEPT) * sensors + 2 * PERCEIVE_QUEUE + 2 * VIEWER_QUEUE + recorded;
+        let capacity = (4 + SWEEPS_KEPT) * self.run_sensors.len() + 2 * PERCEIVE_QUEUE + 2 * VIEWER_QUEUE + recorded;
         Buffers {
             pictures: Pool::new("pictures", capacity, Exhausted::Refuse, EncodedImage::default),
             sweeps: Pool::new("sweeps", capacity, Exhausted::Refuse, Cloud::default),
         }
     }
 
-    /// Starts the capturing threads, and the one that watches over them.
-    fn capture(&self, inlets: Vec<Sender<Item>>, tap: Option<Tap>, outputs: Outputs) -> Result<()> {
-        let pipeline = self.pipeline;
+    /// Starts the capturing threads, and the one that watches over them, who gives ticks to `outputs`.
+    fn capture(&self, inlets: Vec<Sender<Item>>, tap: Option<Tap>, outputs: Option<Outputs>) -> Result<()> {
         let (hearts, buffers) = (Heartbeats::new(), self.buffers());
         let mut captures = Vec::with_capacity(inlets.len());
-        for (i, (sensor, output)) in pipeline.chosen.sensors.iter().zip(inlets).enumerate() {
+        for (i, (sensor, output)) in self.run_sensors.iter().zip(inlets).enumerate() {
             let capture = Capture {
                 sensor: i,
                 name: sensor.name.clone(),
@@ -263,36 +332,36 @@ impl LiveRun<'_> {
                 book: sensor.book.clone(),
                 health: self.sensors.health(),
                 clock: self.clock,
-                stop: pipeline.crew.stop().clone(),
-                notes: pipeline.notes.clone(),
+                stop: self.crew.stop().clone(),
+                notes: self.notes.clone(),
                 buffers: buffers.clone(),
                 tap: tap.clone(),
-                arriving: pipeline.latency.series(Kind::Queue, &format!("arrive {}", sensor.name)),
+                arriving: self.latency.series(Kind::Queue, &format!("arrive {}", sensor.name)),
                 current: Arc::default(),
             };
-            captures.push(Watched::start(capture, &pipeline.crew, &hearts)?);
+            captures.push(Watched::start(capture, &self.crew, &hearts)?);
         }
         let watch = Watch {
             captures,
             hearts,
-            crew: pipeline.crew.clone(),
+            crew: self.crew.clone(),
             health: self.sensors.health(),
             clock: self.clock,
             outputs,
             tick: self.sensors.plan.tick,
             end: self.sensors.plan.seconds,
-            notes: pipeline.notes.clone(),
+            notes: self.notes.clone(),
             systemd: Systemd::from_environment(),
         };
-        let stop = pipeline.crew.stop().clone();
-        pipeline.crew.spawn_with("watch", OnFailure::CarryOn, move || watch.run(&stop))?;
+        let stop = self.crew.stop().clone();
+        self.crew.spawn_with("watch", OnFailure::CarryOn, move || watch.run(&stop))?;
         Ok(())
     }
 
     /// Opens the `sensor`-th sensor's feed, with the faults that are asked for.
     fn opener(&self, sensor: usize, name: &str) -> Opener {
         let track = self.sensors.planned.get(sensor).and_then(|&planned| self.sensors.drive.track(planned));
-        let (clock, stop, faults) = (self.clock, self.pipeline.crew.stop().clone(), self.faults.clone());
+        let (clock, stop, faults) = (self.clock, self.crew.stop().clone(), self.faults.clone());
         let name = name.to_owned();
         Arc::new(move || {
             faults.check_open(&name)?;

@@ -14,19 +14,19 @@ use ocellus_flow::pool::{Pool, Pooled, PooledShared};
 use ocellus_flow::queue::{Received, Receiver, Sender};
 use ocellus_percept::cloud::Cloud;
 use ocellus_percept::time::Timestamp;
+use ocellus_sense::arrival::{DROPPED_TOPIC, DroppedFrame};
+use ocellus_sense::truth::{TRUTH_TOPIC, truth_json};
 use ocellus_sense::{Drive, EncodedImage, ImageEncoding};
 use ocellus_sinks::mcap::{At, Compression, McapWriter, jpeg_from_image, topics};
 
 use super::clock::LiveClock;
 use super::faults::Faults;
 use crate::recording::JPEG_QUALITY;
-use crate::wire::frame::Content;
+use crate::wire::frame::{Content, Item};
 use crate::wire::notes::Notes;
 
 /// Frames that may wait for the disk, of all sensors: a second of two cameras and a LiDAR at 20 Hz.
 pub const RING: usize = 64;
-/// Topic of what the run did not use, JSON: sensor, number, reason.
-pub const DROPS_TOPIC: &str = "/ocellus/dropped";
 /// Where nothing comes for so long, what is there is given to the operating system.
 const FLUSH_AFTER: Duration = Duration::from_millis(300);
 /// Intrinsics and mounts are written again this often, for readers that begin in the middle.
@@ -40,8 +40,8 @@ pub enum Recorded {
     Sweep(Pooled<Cloud>, Stamped),
     /// A frame that the run did not use.
     Dropped {
-        /// Its number.
-        seq: u64,
+        /// Its stamp.
+        t: Timestamp,
         /// The ledger's reason.
         reason: &'static str,
         /// When that was decided.
@@ -52,15 +52,17 @@ pub enum Recorded {
 /// When a frame was taken, and when it came.
 #[derive(Debug, Clone, Copy)]
 pub struct Stamped {
-    t: Timestamp,
-    received_at: Instant,
+    /// The drive's entry, for its labels.
+    pub entry: usize,
+    /// The stamp.
+    pub t: Timestamp,
+    /// The arrival.
+    pub received_at: Instant,
 }
 
 impl Recorded {
-    /// A frame's content stamped `t` that came at `received_at`, where it could be read. None of a sweep for which there
-    /// is no buffer: the ring is full of them.
-    pub fn frame(content: &Content, (t, received_at): (Timestamp, Instant), sweeps: &Pool<Cloud>) -> Option<Self> {
-        let stamped = Stamped { t, received_at };
+    /// A frame's content, where it could be read. None of a sweep for which there is no buffer: the ring is full of them.
+    pub fn frame(content: &Content, stamped: Stamped, sweeps: &Pool<Cloud>) -> Option<Self> {
         match content {
             Content::Frame(frame) => Some(Self::Picture(frame.picture.clone(), stamped)),
             Content::Sweep(cloud) => {
@@ -92,6 +94,19 @@ impl Tap {
     }
 }
 
+/// A recording being written.
+struct OpenFile {
+    writer: McapWriter,
+    /// When calibration was written last.
+    rig_at: Option<Instant>,
+}
+
+impl OpenFile {
+    fn create(path: &Path) -> Result<Self> {
+        Ok(Self { writer: McapWriter::create(path, Compression::Lz4)?, rig_at: None })
+    }
+}
+
 /// The recording thread.
 pub struct Recorder {
     /// Calibration and ego motion.
@@ -109,24 +124,64 @@ pub struct Recorder {
 impl Recorder {
     /// Records to `path` until the sensors end. A disk that takes no more ends the recording, not the run.
     pub fn run(self, path: &Path, input: &Receiver<(usize, Recorded)>) -> Result<()> {
-        let mut writer = McapWriter::create(path, Compression::Lz4)?;
-        let mut rig_at: Option<Instant> = None;
+        let mut file = OpenFile::create(path)?;
         loop {
             match input.recv_timeout(FLUSH_AFTER) {
                 Received::Item((sensor, recorded)) => {
-                    self.faults.check_disk()?;
-                    if rig_at.is_none_or(|at| at.elapsed() >= RIG_EVERY) {
-                        writer.rig(self.clock.now(), &self.drive.info().rig)?;
-                        rig_at = Some(Instant::now());
-                    }
-                    self.write(&mut writer, sensor, &recorded)?;
+                    self.prepare(&mut file)?;
+                    self.write(&mut file.writer, sensor, &recorded)?;
                 }
-                Received::Timeout => writer.flush()?,
+                Received::Timeout => file.writer.flush()?,
                 Received::Closed => break,
             }
         }
-        let messages = writer.finish()?;
-        self.notes.say("recording", format!("{}: {messages} messages", path.display()));
+        self.finish(file)
+    }
+
+    /// Records frames that nobody else wants: one that is in the file is processed.
+    pub fn run_items(self, path: &Path, input: &Receiver<Item>) -> Result<()> {
+        let mut file = OpenFile::create(path)?;
+        loop {
+            match input.recv_timeout(FLUSH_AFTER) {
+                Received::Item(Item { origin, content, .. }) => {
+                    self.prepare(&mut file)?;
+                    let stamped = Stamped { entry: origin.entry, t: origin.t, received_at: origin.received_at };
+                    match content {
+                        Content::Frame(frame) => {
+                            let recorded = Recorded::Picture(frame.picture, stamped);
+                            self.write(&mut file.writer, origin.sensor, &recorded)?;
+                        }
+                        Content::Sweep(cloud) => {
+                            self.write(&mut file.writer, origin.sensor, &Recorded::Sweep(cloud, stamped))?;
+                        }
+                        Content::Lost(reason) => {
+                            origin.ticket.lost(reason);
+                            continue;
+                        }
+                    }
+                    origin.ticket.processed();
+                }
+                Received::Timeout => file.writer.flush()?,
+                Received::Closed => break,
+            }
+        }
+        self.finish(file)
+    }
+
+    /// Sees to the disk, and to calibration where it is due.
+    fn prepare(&self, file: &mut OpenFile) -> Result<()> {
+        self.faults.check_disk()?;
+        if file.rig_at.is_none_or(|at| at.elapsed() >= RIG_EVERY) {
+            file.writer.rig(self.clock.now(), &self.drive.info().rig)?;
+            file.rig_at = Some(Instant::now());
+        }
+        Ok(())
+    }
+
+    fn finish(&self, file: OpenFile) -> Result<()> {
+        let path = file.writer.path().display().to_string();
+        let messages = file.writer.finish()?;
+        self.notes.say("recording", format!("{path}: {messages} messages"));
         Ok(())
     }
 
@@ -138,15 +193,18 @@ impl Recorder {
                 let at = self.at(stamped, &frame);
                 self.pose(writer, stamped.t)?;
                 write_picture(writer, name, &at, picture)?;
+                if let Some(labels) = self.drive.labels_at(stamped.entry) {
+                    writer.text(TRUTH_TOPIC, stamped.t, &truth_json(name, stamped.t, labels))?;
+                }
             }
             Recorded::Sweep(cloud, stamped) => {
                 let frame = topics::lidar_frame(name);
                 self.pose(writer, stamped.t)?;
                 writer.points(&topics::points(name), &self.at(stamped, &frame), cloud)?;
             }
-            Recorded::Dropped { seq, reason, at } => {
-                let text = serde_json::json!({"sensor": name, "seq": seq, "reason": reason}).to_string();
-                writer.text(DROPS_TOPIC, self.clock.at(*at), &text)?;
+            Recorded::Dropped { t, reason, at } => {
+                let frame = DroppedFrame { sensor: name.to_owned(), t_ns: t.as_nanos(), reason: (*reason).to_owned() };
+                writer.text(DROPPED_TOPIC, self.clock.at(*at), &frame.to_json())?;
             }
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! An MCAP recording as a [`Drive`]: its sensors chosen and named, its frames in the order of their stamps, read by place.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -17,6 +17,7 @@ use super::rig::{Mounted, build, vehicle_frame};
 use super::store::Store;
 use super::tree::FrameTree;
 use super::{container, foxglove, motion, ros};
+use crate::arrival::{Arrival, DroppedFrame};
 use crate::calib;
 use crate::decode::size_from_header;
 use crate::drive::{Drive, DriveInfo, DriveKind, Entry, ImuSample, SensorInfo, SensorKind, TimeSource};
@@ -56,6 +57,8 @@ pub(crate) struct McapDrive {
     imu: Vec<ImuSample>,
     /// Aligned with the entries.
     labels: Vec<Option<Vec<Label>>>,
+    /// Aligned with the entries.
+    arrivals: Vec<Arrival>,
 }
 
 /// A chosen stream with what its first frame shows.
@@ -67,6 +70,8 @@ struct Chosen {
     encoding: String,
     /// Frames in the order of their stamps: time, number, place.
     frames: Vec<(Timestamp, u64, container::Place)>,
+    /// By number: when each was logged.
+    logged: Vec<Timestamp>,
 }
 
 /// The file of a recording: itself, or the only MCAP file of a folder.
@@ -104,7 +109,8 @@ pub(crate) fn open(path: &Path, options: &OpenOptions) -> Result<McapDrive, Sens
     let imu = motion::imu(&index, &tree, vehicle_name, &mut notes);
     let lost = std::mem::take(&mut index.walked.lost);
     let truth = std::mem::take(&mut index.truth);
-    let parts = Parts { path: path.into(), chosen, rig, rig_source, ego, imu, truth, notes, lost };
+    let dropped = std::mem::take(&mut index.dropped);
+    let parts = Parts { path: path.into(), chosen, rig, rig_source, ego, imu, truth, dropped, notes, lost };
     Ok(parts.into_drive(store))
 }
 
@@ -253,7 +259,9 @@ fn describe(
     }
     encoding = format!("{encoding} ({})", stream.schema);
     let frame = stream.frame.clone().unwrap_or_default();
-    Ok(Some(Chosen { name, source, frame, size, encoding, frames }))
+    let logged =
+        stream.rows.iter().map(|r| Timestamp::from_nanos(i64::try_from(r.log_ns).unwrap_or(i64::MAX))).collect();
+    Ok(Some(Chosen { name, source, frame, size, encoding, frames, logged }))
 }
 
 /// Size and encoding of a picture.
@@ -366,6 +374,7 @@ struct Parts {
     ego: Option<(PoseTrack, String)>,
     imu: Vec<ImuSample>,
     truth: Vec<TruthFrame>,
+    dropped: Vec<DroppedFrame>,
     notes: Vec<String>,
     lost: Vec<String>,
 }
@@ -374,14 +383,16 @@ impl Parts {
     fn into_drive(self, store: Store) -> McapDrive {
         let sensors: Vec<SensorInfo> = self.chosen.iter().map(Chosen::info).collect();
         let mut order: Vec<(Entry, container::Place)> = Vec::new();
-        let mut sources = Vec::new();
+        let (mut sources, mut logged) = (Vec::new(), Vec::new());
         for (sensor, chosen) in self.chosen.into_iter().enumerate() {
             order.extend(chosen.frames.iter().map(|(t, seq, place)| (Entry { t: *t, sensor, seq: *seq }, *place)));
             sources.push(chosen.source);
+            logged.push(chosen.logged);
         }
         order.sort_by_key(|(e, _)| (e.t, e.sensor, e.seq));
         let (entries, places): (Vec<Entry>, Vec<_>) = order.into_iter().unzip();
         let labels = align(self.truth, &entries, &sensors);
+        let arrivals = arrivals(&self.dropped, &entries, &sensors, &logged);
         let labelled = labels.iter().flatten().map(Vec::as_slice);
         let summary = labels.iter().any(Option::is_some).then(|| LabelSummary::count(labelled));
         let ends = entries.first().zip(entries.last());
@@ -407,6 +418,7 @@ impl Parts {
             ego: self.ego.map(|(track, _)| track),
             imu: self.imu,
             labels,
+            arrivals,
         }
     }
 }
@@ -417,6 +429,23 @@ fn align(truth: Vec<TruthFrame>, entries: &[Entry], sensors: &[SensorInfo]) -> V
         truth.into_iter().map(|frame| ((frame.camera, frame.t), frame.labels)).collect();
     let name = |entry: &Entry| sensors.get(entry.sensor).map_or_else(String::new, |s| s.name.clone());
     entries.iter().map(|entry| by_frame.remove(&(name(entry), entry.t))).collect()
+}
+
+/// When each entry was logged (by sensor and number), and whether the recorded run used it.
+fn arrivals(
+    dropped: &[DroppedFrame],
+    entries: &[Entry],
+    sensors: &[SensorInfo],
+    logged: &[Vec<Timestamp>],
+) -> Vec<Arrival> {
+    let unused: BTreeSet<(&str, i64)> = dropped.iter().map(|d| (d.sensor.as_str(), d.t_ns)).collect();
+    let arrival = |entry: &Entry| {
+        let name = sensors.get(entry.sensor).map_or("", |s| s.name.as_str());
+        let number = usize::try_from(entry.seq).unwrap_or(usize::MAX);
+        let at = logged.get(entry.sensor).and_then(|l| l.get(number)).copied().unwrap_or(entry.t);
+        Arrival { at, used: !unused.contains(&(name, entry.t.as_nanos())) }
+    };
+    entries.iter().map(arrival).collect()
 }
 
 impl McapDrive {
@@ -454,6 +483,10 @@ impl Drive for McapDrive {
 
     fn entries(&self) -> &[Entry] {
         &self.entries
+    }
+
+    fn arrival(&self, index: usize) -> Option<Arrival> {
+        self.arrivals.get(index).copied()
     }
 
     fn read_into(&self, index: usize, out: &mut Payload) -> Result<(), ReadError> {

@@ -11,6 +11,7 @@ use super::container::{Item, Place, Walked, walk};
 use super::fault::Fault;
 use super::message::{CameraMessage, Form, Head, ImuMessage, Kind, Link, OdometryMessage, Wire};
 use super::{foxglove, ros};
+use crate::arrival::DroppedFrame;
 use crate::error::SenseError;
 use crate::truth::{TruthFrame, parse_truth};
 
@@ -54,6 +55,8 @@ pub(crate) struct Index {
     pub(crate) imu: Vec<(usize, Timestamp, ImuMessage)>,
     /// Labels of camera frames.
     pub(crate) truth: Vec<TruthFrame>,
+    /// Frames that the recorded run did not use.
+    pub(crate) dropped: Vec<DroppedFrame>,
     pub(crate) walked: Walked,
     pub(crate) notes: Vec<String>,
 }
@@ -181,6 +184,12 @@ impl Gatherer {
                 let fault =
                     |e: serde_json::Error| Fault::value("truth message", "labels of a camera frame", e.to_string());
                 self.index.truth.push(frame.map_err(fault)?);
+            }
+            Kind::Dropped => {
+                let frame = DroppedFrame::parse(Cdr::new(content)?.string("data")?);
+                let fault =
+                    |e: serde_json::Error| Fault::value("dropped message", "sensor, t_ns, reason", e.to_string());
+                self.index.dropped.push(frame.map_err(fault)?);
             }
             Kind::Imu => {
                 let message = ros::imu(content)?;

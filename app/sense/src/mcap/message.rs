@@ -2,6 +2,7 @@
 //!
 //! [`Kind`] tells from a channel's schema and encoding what to do with it.
 
+use crate::arrival::DROPPED_TOPIC;
 use crate::truth::TRUTH_TOPIC;
 use nalgebra::{Isometry3, Quaternion, Translation3, UnitQuaternion, Vector3};
 use ocellus_percept::time::Timestamp;
@@ -55,6 +56,8 @@ pub(crate) enum Kind {
     Imu,
     /// Labels, as our own recordings carry them.
     Truth,
+    /// Frames that the recorded run did not use, as our own recordings tell.
+    Dropped,
 }
 
 impl Kind {
@@ -62,6 +65,7 @@ impl Kind {
     pub(crate) fn of(topic: &str, schema: &str, encoding: &str) -> Option<Self> {
         match encoding {
             "cdr" if topic == TRUTH_TOPIC && schema == "std_msgs/msg/String" => Some(Self::Truth),
+            "cdr" if topic == DROPPED_TOPIC && schema == "std_msgs/msg/String" => Some(Self::Dropped),
             "cdr" => Some(match schema.replace("/msg/", "/").as_str() {
                 "sensor_msgs/CompressedImage" => Self::Sensor(Wire::Ros, Form::Compressed),
                 "sensor_msgs/Image" => Self::Sensor(Wire::Ros, Form::Raw),
