@@ -25,6 +25,9 @@ pub struct Inspect {
     /// A calibration file that replaces the drive's own.
     #[arg(long, value_name = "FILE")]
     calib: Option<PathBuf>,
+    /// Metadata (JSON) of the Ouster sensor whose packets are recorded; looked for beside the recording unless told.
+    #[arg(long, value_name = "JSON")]
+    meta: Option<PathBuf>,
     /// Providers to load a model with, in order of preference.
     #[arg(long = "provider", value_name = "LIST", value_delimiter = ',', default_value = "cpu")]
     providers: Vec<String>,
@@ -68,7 +71,8 @@ impl Inspect {
     }
 
     fn drive(&self) -> Result<Found> {
-        let options = OpenOptions { calib: self.calib.clone(), uncalibrated: true, ..OpenOptions::default() };
+        let (calib, meta) = (self.calib.clone(), self.meta.clone());
+        let options = OpenOptions { calib, meta, uncalibrated: true, ..OpenOptions::default() };
         let drive = ocellus_sense::open(&self.path, &options).map_err(exit::usage)?;
         Ok(Found { text: drive_text(drive.info()), json: drive_json(drive.info()) })
     }

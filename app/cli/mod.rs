@@ -5,6 +5,7 @@ use clap::{Parser, Subcommand};
 
 use crate::exit::Outcome;
 
+mod cloud;
 mod demo;
 mod detect;
 mod diff;
@@ -49,6 +50,8 @@ pub enum Verb {
     Export(export::Export),
     /// Bare detections on pictures, as COCO results.
     Detect(detect::Detect),
+    /// Write a drive's LiDAR sweeps as .pcd files, one a frame.
+    Cloud(cloud::Cloud),
     /// Say what a drive, a model, a calibration or a launch file holds.
     Inspect(inspect::Inspect),
     /// Fetch ONNX Runtime into the user's cache.
@@ -68,6 +71,7 @@ impl Verb {
             Self::Eval(verb) => verb.run(),
             Self::Export(verb) => verb.run(),
             Self::Detect(verb) => verb.run(),
+            Self::Cloud(verb) => verb.run(),
             Self::Inspect(verb) => verb.run(),
             Self::Setup(verb) => verb.run(),
         }

@@ -34,6 +34,9 @@ pub struct Record {
     /// Override a key of the launch file; may be given several times.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
+    /// Metadata (JSON) of the Ouster sensor whose packets are recorded; looked for beside the recording unless told.
+    #[arg(long, value_name = "JSON")]
+    meta: Option<PathBuf>,
 }
 
 impl Record {
@@ -42,7 +45,8 @@ impl Record {
             let ended = wire::record_live(&plan, self.calib.as_deref(), &self.out)?;
             return live_ended(&ended, &self.out);
         }
-        let options = OpenOptions { calib: self.calib.clone(), uncalibrated: true, ..OpenOptions::default() };
+        let (calib, meta) = (self.calib.clone(), self.meta.clone());
+        let options = OpenOptions { calib, meta, uncalibrated: true, ..OpenOptions::default() };
         let drive = ocellus_sense::open(&self.source, &options).map_err(exit::usage)?;
         write(drive.as_ref(), &self.out, recording::JPEG_QUALITY)
     }

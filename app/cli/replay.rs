@@ -17,7 +17,7 @@ use crate::wire;
                         The run's folder gets objects.jsonl, ledger.json, latency.json and run.json."
 )]
 pub struct Replay {
-    /// A recorded drive: KITTI raw or object, Argoverse 2 log, folder of pictures, video file.
+    /// A recorded drive: KITTI raw or object, Argoverse 2 log, MCAP, folder of pictures, video file, LiDAR packets.
     drive: PathBuf,
     /// An ONNX file, the name of a folder under models/, or `truth` for the drive's own labels; may be given several
     /// times. None: LiDAR only.
@@ -29,6 +29,9 @@ pub struct Replay {
     /// A calibration file that replaces the drive's own.
     #[arg(long, value_name = "FILE")]
     calib: Option<PathBuf>,
+    /// Metadata (JSON) of the Ouster sensor whose packets are replayed; looked for beside the recording unless told.
+    #[arg(long, value_name = "JSON")]
+    meta: Option<PathBuf>,
     /// Sensors to use, by name; all unless told.
     #[arg(long = "sensor", value_name = "NAME")]
     sensors: Vec<String>,
@@ -95,6 +98,7 @@ impl Replay {
         file.require_statement = self.require_statement.then_some(true);
         file.source.drive = Some(self.drive);
         file.source.calib = self.calib;
+        file.source.meta = self.meta;
         file.source.sort_stamps = Some(self.sort_stamps);
         file.source.as_recorded = self.as_recorded.then_some(true);
         file.source.sensors = (!self.sensors.is_empty()).then_some(self.sensors);

@@ -64,6 +64,8 @@ pub struct SourceTable {
     pub drive: Option<PathBuf>,
     /// A calibration file that replaces the drive's own.
     pub calib: Option<PathBuf>,
+    /// Metadata (JSON) of the Ouster sensor whose packets are recorded; looked for beside the recording where absent.
+    pub meta: Option<PathBuf>,
     /// Put stamps that run backwards in order rather than refuse the drive.
     pub sort_stamps: Option<bool>,
     /// Replay a recording in the order of arrival, without the frames that the recorded run dropped.
@@ -191,7 +193,8 @@ impl LaunchFile {
     }
 
     fn resolve_against(&mut self, folder: &Path) {
-        let paths = [&mut self.source.drive, &mut self.source.calib, &mut self.runtime.ort_lib];
+        let source = &mut self.source;
+        let paths = [&mut source.drive, &mut source.calib, &mut source.meta, &mut self.runtime.ort_lib];
         let cameras = self.camera.iter_mut().flat_map(|c| [&mut c.world, &mut c.drive, &mut c.calib]);
         let lidars = self.lidar.iter_mut().flat_map(|l| [&mut l.world, &mut l.drive, &mut l.calib]);
         let sensors = cameras.chain(lidars).flatten();

@@ -80,6 +80,8 @@ pub struct Plan {
     pub live: Option<LivePlan>,
     /// A calibration file that replaces the drive's own.
     pub calib: Option<PathBuf>,
+    /// Metadata of the Ouster sensor whose packets are recorded, where told.
+    pub meta: Option<PathBuf>,
     /// Whether stamps that run backwards are put in order rather than refused.
     pub sort_stamps: bool,
     /// Whether a recording is replayed in the order of arrival, without the frames that the recorded run dropped.
@@ -168,6 +170,7 @@ impl Plan {
             drive,
             live,
             calib: file.source.calib.clone(),
+            meta: file.source.meta.clone(),
             sort_stamps: file.source.sort_stamps.unwrap_or(false),
             as_recorded: file.source.as_recorded.unwrap_or(false),
             sensors: file.source.sensors.clone(),

@@ -76,7 +76,7 @@ const REPORT_SCORE_DEFAULT: f32 = 0.25;
 pub fn run(plan: &Plan) -> Result<Summary> {
     let notes = Notes::default();
     let stamps = if plan.sort_stamps { StampPolicy::Sort } else { StampPolicy::Refuse };
-    let options = OpenOptions { calib: plan.calib.clone(), stamps, ..Default::default() };
+    let options = OpenOptions { calib: plan.calib.clone(), meta: plan.meta.clone(), stamps, ..Default::default() };
     let live = plan.live.as_ref().map(|live| live::Sensors::open(live, plan.calib.as_deref())).transpose()?;
     let drive: Arc<dyn Drive> = match &live {
         Some(live) => live.drive(),

@@ -12,6 +12,7 @@ use ocellus_percept::time::Timestamp;
 use crate::arrival::Arrival;
 use crate::error::ReadError;
 use crate::labels::{Label, LabelSummary};
+use crate::lidar::{Extent, PacketCounts};
 use crate::payload::Payload;
 
 /// How a drive is recorded; told by looking at the path.
@@ -31,6 +32,8 @@ pub enum DriveKind {
     Video,
     /// An MCAP recording (ROS 2 or Foxglove messages).
     Mcap,
+    /// Packets of LiDARs: a capture (pcap, pcapng), or a rosbag2 recording in SQLite.
+    LidarPackets,
     /// A scenario of the simulated world (a TOML file), rendered as it is read.
     Simulated,
     /// Sensors that measure while the program runs.
@@ -47,6 +50,7 @@ impl fmt::Display for DriveKind {
             Self::ImageFolder => "folder of pictures",
             Self::Video => "video file",
             Self::Mcap => "MCAP recording",
+            Self::LidarPackets => "LiDAR packets",
             Self::Simulated => "simulated drive",
             Self::Live => "live sensors",
         })
@@ -203,6 +207,17 @@ pub struct Entry {
     pub seq: u64,
 }
 
+/// How much of a sweep made of packets is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SweepInfo {
+    /// Whether it is whole.
+    pub extent: Extent,
+    /// Packets it is made of.
+    pub packets: u32,
+    /// Packets missing inside.
+    pub missing: u32,
+}
+
 /// A recorded or simulated drive.
 ///
 /// Reading in order is the fast way; any order is correct.
@@ -233,6 +248,16 @@ pub trait Drive: Send + Sync {
 
     /// The labels that come with entry `index`; `None` where it has none, which is not the same as an empty list.
     fn labels_at(&self, _index: usize) -> Option<&[Label]> {
+        None
+    }
+
+    /// What became of a LiDAR's packets; `None` where the drive holds sweeps and not packets.
+    fn packets(&self, _sensor: usize) -> Option<PacketCounts> {
+        None
+    }
+
+    /// How whole the sweep of entry `index` is; `None` where the drive holds sweeps and not packets.
+    fn sweep_info(&self, _index: usize) -> Option<SweepInfo> {
         None
     }
 

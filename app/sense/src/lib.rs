@@ -1,5 +1,5 @@
-//! Where frames come from: recorded drives (KITTI, Argoverse 2, nuScenes samples, picture folders, video, MCAP), the
-//! simulated world, and calibration.
+//! Where frames come from: recorded drives (KITTI, Argoverse 2, nuScenes samples, picture folders, video, MCAP, LiDAR
+//! packets), the simulated world, and calibration.
 //!
 //! [`open`] tells what a path is by looking at it and gives a [`Drive`]: an index of all frames in sensor-time order, read
 //! one by one into a [`Payload`]; [`decode_image`] makes pixels of a picture. Index first, then read, then decode, so that
@@ -21,6 +21,7 @@ mod folder;
 mod kitti_object;
 mod kitti_raw;
 pub mod labels;
+pub mod lidar;
 pub mod mcap;
 mod oxts;
 mod payload;
@@ -33,7 +34,8 @@ mod video;
 
 pub use decode::{MAX_PIXELS, MAX_SIDE_PX, decode_image, encoding_from_bytes, size_from_header};
 pub use drive::{
-    Drive, DriveInfo, DriveKind, EgoInfo, Entry, GAP_FACTOR, Gap, ImuSample, SensorInfo, SensorKind, TimeSource,
+    Drive, DriveInfo, DriveKind, EgoInfo, Entry, GAP_FACTOR, Gap, ImuSample, SensorInfo, SensorKind, SweepInfo,
+    TimeSource,
 };
 pub use error::{ReadError, SenseError};
 pub use payload::{EncodedImage, ImageEncoding, Payload};

@@ -5,14 +5,15 @@ use std::path::{Path, PathBuf};
 use crate::drive::{Drive, DriveKind};
 use crate::error::SenseError;
 use crate::files::{list_files, natural_cmp};
+use crate::lidar::recorded;
 use crate::simulated::{self, SimulatedOptions, TomlKind};
 use crate::stamps::StampPolicy;
 use crate::{argoverse, folder, kitti_object, kitti_raw, mcap, video};
 
 /// The kinds of drive, for messages.
 pub(crate) const KINDS_KNOWN: &str = "a KITTI raw drive folder (image_0N/data, velodyne_points/data), KITTI object frames \
-     (image_2 with calib), an Argoverse 2 log (sensors/lidar, calibration), a folder of jpg or png pictures, an MCAP recording, a video file, \
-     or a scenario of the simulated world (.toml)";
+     (image_2 with calib), an Argoverse 2 log (sensors/lidar, calibration), a folder of jpg or png pictures, an MCAP recording, \
+     LiDAR packets (.pcap, .pcapng, rosbag2 .db3 with VelodyneScan), a video file, or a scenario of the simulated world (.toml)";
 
 /// How to open a drive.
 #[derive(Debug, Clone, Default)]
@@ -25,6 +26,8 @@ pub struct OpenOptions {
     pub uncalibrated: bool,
     /// The ffmpeg program for video files, with `ffprobe` beside it; `None` looks on PATH.
     pub ffmpeg: Option<PathBuf>,
+    /// Metadata of the Ouster sensor whose packets are recorded; `None` looks beside the recording.
+    pub meta: Option<PathBuf>,
     /// How a scenario becomes a drive; nothing else looks at it.
     pub simulated: SimulatedOptions,
 }
@@ -57,6 +60,8 @@ fn probe_folder(path: &Path) -> Result<Option<DriveKind>, SenseError> {
         Some(DriveKind::ImageFolder)
     } else if list_files(path, &["mcap"])?.len() == 1 {
         Some(DriveKind::Mcap)
+    } else if recorded::is_recording(path) {
+        Some(DriveKind::LidarPackets)
     } else {
         None
     })
@@ -67,7 +72,8 @@ fn probe_file(path: &Path) -> Result<Option<DriveKind>, SenseError> {
     Ok(match extension.as_str() {
         "mcap" => Some(DriveKind::Mcap),
         "toml" => (simulated::toml_kind(path)? == TomlKind::Scenario).then_some(DriveKind::Simulated),
-        other => video::EXTENSIONS.contains(&other).then_some(DriveKind::Video),
+        other if video::EXTENSIONS.contains(&other) => Some(DriveKind::Video),
+        _ => recorded::is_recording(path).then_some(DriveKind::LidarPackets),
     })
 }
 
@@ -101,7 +107,7 @@ fn hint(path: &Path) -> String {
     if path.is_file() {
         return match extension(path).as_str() {
             "jpg" | "jpeg" | "png" => "; a single picture: give its folder".into(),
-            "bag" | "db3" => "; ROS bags are not read: convert to MCAP".into(),
+            "bag" => "; ROS 1 bags are not read: convert to MCAP".into(),
             "toml" if matches!(simulated::toml_kind(path), Ok(TomlKind::Launch)) => {
                 "; a launch file, which names a drive: ocellus run runs it".into()
             }
@@ -137,6 +143,7 @@ pub fn open(path: &Path, options: &OpenOptions) -> Result<Box<dyn Drive>, SenseE
         DriveKind::ImageFolder => Box::new(folder::open_pictures(path, options)?),
         DriveKind::Video => Box::new(video::open(path, options)?),
         DriveKind::Mcap => Box::new(mcap::open(path, options)?),
+        DriveKind::LidarPackets => Box::new(recorded::open(path, options)?),
         DriveKind::Simulated => Box::new(simulated::open(path, options)?),
         // No path is live sensors: a launch file names those one by one.
         DriveKind::Live => return Err(SenseError::NotFound { path: path.into() }),

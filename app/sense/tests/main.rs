@@ -8,6 +8,8 @@
 
 mod bad_input;
 mod calibration;
+mod lidar_made;
+mod lidar_real;
 mod made_drives;
 mod mcap_made;
 mod mcap_real;

@@ -1,5 +1,5 @@
 //! Where results go: `objects.jsonl` and its reader, the comparison of two runs, the other files of a run's folder,
-//! recordings in MCAP, and the rerun viewer.
+//! recordings in MCAP, sweeps as .pcd, and the rerun viewer.
 //!
 //! Every sink is a plain struct that is stepped; which thread steps it, and what a full queue in front of it does, is
 //! the caller's business. A sink never reads a clock that could reach `objects.jsonl`.
@@ -9,6 +9,7 @@ pub mod files;
 pub mod http;
 pub mod mcap;
 pub mod objects;
+pub mod pcd;
 pub mod systemd;
 pub mod viewer;
 

@@ -92,6 +92,11 @@ impl<'a> Cdr<'a> {
         self.take(length, what)
     }
 
+    /// A fixed array of bytes.
+    pub(crate) fn octets(&mut self, bytes: usize, what: &str) -> Result<&'a [u8], Fault> {
+        self.take(bytes, what)
+    }
+
     /// A sequence's length, checked against the least its elements can take, so that it may be allocated for.
     pub(crate) fn length(&mut self, element_bytes_min: usize, what: &str) -> Result<usize, Fault> {
         let length = self.u32(what)? as usize;

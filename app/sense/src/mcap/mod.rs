@@ -10,12 +10,12 @@
 //!
 //! Not read: ROS 1 messages, JSON, compressed video, Bayer patterns, depth pictures, service events.
 
-mod cdr;
+pub(crate) mod cdr;
 mod chunk;
 mod clouds;
 mod container;
 mod drive;
-mod fault;
+pub(crate) mod fault;
 mod foxglove;
 mod index;
 mod message;
