@@ -9,4 +9,14 @@
 //!
 //! Deliberately absent: running a network (ocellus-infer does), scoring one (ocellus-judge does), command-line matter.
 
+#[cfg(feature = "train")]
+pub mod data;
+#[cfg(feature = "train")]
+pub mod loss;
+#[cfg(feature = "train")]
+pub mod net;
 pub mod onnx;
+#[cfg(feature = "train")]
+pub mod recipe;
+#[cfg(feature = "train")]
+pub mod train;
