@@ -9,6 +9,8 @@ mod cloud;
 mod demo;
 mod detect;
 mod diff;
+#[cfg(feature = "train")]
+mod distill;
 mod eval;
 mod export;
 mod inspect;
@@ -52,6 +54,9 @@ pub enum Verb {
     Detect(detect::Detect),
     /// Write a drive's LiDAR sweeps as .pcd files, one a frame.
     Cloud(cloud::Cloud),
+    /// Train a network on the simulated world and write it as ONNX with its manifest.
+    #[cfg(feature = "train")]
+    Distill(distill::Distill),
     /// Say what a drive, a model, a calibration or a launch file holds.
     Inspect(inspect::Inspect),
     /// Fetch ONNX Runtime into the user's cache.
@@ -72,6 +77,8 @@ impl Verb {
             Self::Export(verb) => verb.run(),
             Self::Detect(verb) => verb.run(),
             Self::Cloud(verb) => verb.run(),
+            #[cfg(feature = "train")]
+            Self::Distill(verb) => verb.run(),
             Self::Inspect(verb) => verb.run(),
             Self::Setup(verb) => verb.run(),
         }

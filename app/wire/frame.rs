@@ -98,6 +98,8 @@ pub enum Answer {
     Depth(Pooled<DepthMap>),
     /// None: the network failed on this frame (live only; a replay ends there).
     Failed,
+    /// Both, of one network.
+    Both(Pooled<Vec<Detection>>, Pooled<DepthMap>),
 }
 
 /// What the perceiving thread receives.

@@ -10,8 +10,8 @@ use ocellus_flow::stop::Stop;
 use ocellus_infer::Network;
 use ocellus_percept::depth::DepthMap;
 use ocellus_percept::detection::Detection;
-use ocellus_percept::model::{HeadFamily, ModelSpec, Thresholds};
-use ocellus_percept::tensor::depth::{depth_from_output, empty_depth};
+use ocellus_percept::model::{DepthKind, HeadFamily, ModelSpec, Thresholds};
+use ocellus_percept::tensor::depth::{depth_from_output, depth_from_student, empty_depth};
 use ocellus_percept::tensor::{Decoder, Letterbox, TensorView};
 
 use super::frame::{Answer, Content, Item, Message, ModelInput, Part};
@@ -62,6 +62,8 @@ pub enum Reader {
         thresholds: Thresholds,
         /// What it fills.
         answers: Pool<Vec<Detection>>,
+        /// What it fills besides, where it looks for depth, too.
+        maps: Option<Pool<DepthMap>>,
     },
     /// A depth network, and what it fills.
     Depth(Pool<DepthMap>),
@@ -100,18 +102,22 @@ impl Infer {
         times: Times,
         (notes, stop): (Notes, &Stop),
     ) -> Result<Self> {
+        let maps = |kind: DepthKind| {
+            let maps = Pool::new("depth maps", ANSWERS, Exhausted::Wait, || empty_depth(kind));
+            stop.register(maps.handle());
+            maps
+        };
         let reader = match spec.head {
             HeadFamily::Depth => {
                 let kind = spec.depth.context("a depth network must say whether it is metric")?;
-                let maps = Pool::new("depth maps", ANSWERS, Exhausted::Wait, || empty_depth(kind));
-                stop.register(maps.handle());
-                Reader::Depth(maps)
+                Reader::Depth(maps(kind))
             }
             _ => {
                 let decoder = scores.decoder(spec, network.outputs())?;
                 let answers = Pool::new("detections", ANSWERS, Exhausted::Wait, Vec::new);
                 stop.register(answers.handle());
-                Reader::Detector { decoder, thresholds: spec.thresholds, answers }
+                let maps = (spec.head == HeadFamily::Student).then(|| maps(DepthKind::Metric));
+                Reader::Detector { decoder, thresholds: spec.thresholds, answers, maps }
             }
         };
         Ok(Self { model, network, input: spec.input.name.clone(), reader, times, notes })
@@ -154,10 +160,13 @@ impl Reader {
     /// The answer (`None` where the run is being halted), and how many output values were not finite.
     fn read(&mut self, outputs: &[TensorView<'_>], geometry: &Letterbox) -> Result<(Option<Answer>, usize)> {
         match self {
-            Self::Detector { decoder, thresholds, answers } => {
+            Self::Detector { decoder, thresholds, answers, maps } => {
                 let Some(mut found) = answers.take() else { return Ok((None, 0)) };
                 let report = decoder.decode(outputs, geometry, thresholds, &mut found)?;
-                Ok((Some(Answer::Detections(found)), report.non_finite))
+                let Some(maps) = maps else { return Ok((Some(Answer::Detections(found)), report.non_finite)) };
+                let Some(mut map) = maps.take() else { return Ok((None, 0)) };
+                let depth = depth_from_student(outputs, geometry, &mut map)?;
+                Ok((Some(Answer::Both(found, map)), report.non_finite + depth.non_finite))
             }
             Self::Depth(maps) => {
                 let output = outputs.first().context("the depth network gave no output")?;

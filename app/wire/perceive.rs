@@ -305,17 +305,20 @@ impl Perceive {
         let classes = &self.parts.classes;
         let mut depth = None;
         for (model, answer) in answers {
-            match answer {
-                Answer::Detections(mut found) => {
-                    let listed = self.parts.listed.get(model).copied().unwrap_or(0.0);
-                    candidates.extend(found.drain(..).map(|d| Candidate {
-                        listed: d.score >= listed,
-                        detection: Detection { class: classes.of(model, d.class), ..d },
-                    }));
-                }
-                Answer::Depth(map) => depth = Some(map.share()),
-                Answer::Failed => {}
+            let (found, map) = match answer {
+                Answer::Detections(found) => (Some(found), None),
+                Answer::Depth(map) => (None, Some(map)),
+                Answer::Both(found, map) => (Some(found), Some(map)),
+                Answer::Failed => (None, None),
+            };
+            let listed = self.parts.listed.get(model).copied().unwrap_or(0.0);
+            if let Some(mut found) = found {
+                candidates.extend(found.drain(..).map(|d| Candidate {
+                    listed: d.score >= listed,
+                    detection: Detection { class: classes.of(model, d.class), ..d },
+                }));
             }
+            depth = map.map(|map| map.share()).or(depth);
         }
         let truth = frame.truth.iter();
         candidates.extend(truth.map(|d| Candidate {

@@ -5,12 +5,14 @@
 //! | `onnx` | the part of ONNX's protobuf we read and write |
 //! | `quantize` | static INT8 (QDQ) and FP16 twins of a network, with measured sensitivity |
 //! | `label` | pseudo labels by agreement of several teachers |
-//! | `recipe`, `net`, `data`, `loss`, `train` (feature `train`) | the trainer |
+//! | `recipe`, `net`, `data`, `loss`, `train`, `export` (feature `train`) | the trainer |
 //!
 //! Deliberately absent: running a network (ocellus-infer does), scoring one (ocellus-judge does), command-line matter.
 
 #[cfg(feature = "train")]
 pub mod data;
+#[cfg(feature = "train")]
+pub mod export;
 #[cfg(feature = "train")]
 pub mod loss;
 #[cfg(feature = "train")]

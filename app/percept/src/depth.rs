@@ -14,6 +14,9 @@ pub struct DepthMap {
     pub values: Vec<f32>,
     /// What the values mean.
     pub kind: DepthKind,
+    /// Focal length in map columns for which metric values are right; a camera of another one sees things proportionally
+    /// farther (longer) or nearer (shorter). `None` where values hold for any camera.
+    pub focal: Option<f32>,
     /// Map columns per source pixel.
     pub scale_x: f32,
     /// Map column of the source picture's left edge.

@@ -71,7 +71,17 @@ impl Scene {
             })
             .collect();
         let (scale_x, scale_y) = (0.25, 0.25);
-        DepthMap { width, height, values, kind: DepthKind::Metric, scale_x, offset_x: 0.0, scale_y, offset_y: 0.0 }
+        DepthMap {
+            width,
+            height,
+            values,
+            kind: DepthKind::Metric,
+            focal: None,
+            scale_x,
+            offset_x: 0.0,
+            scale_y,
+            offset_y: 0.0,
+        }
     }
 
     /// Range of the nearest point of box `i` that the camera sees, and the box around all its visible pixels.

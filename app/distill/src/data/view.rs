@@ -3,15 +3,13 @@
 //! The same recipe and number give the same view. Nothing is stored on disk.
 
 use ocellus_percept::detection::BoxPx;
+use ocellus_percept::tensor::depth::STUDENT_FOCAL;
 use ocellus_world::rig::{CAMERA_AHEAD_M, camera, camera_at};
 use ocellus_world::{CameraTruth, Knobs, ObjectClass, Quality, RenderBuffers, Scenario, World};
 
 use crate::data::random::Random;
 use crate::recipe::DataTable;
 
-/// Focal length over picture width for which the network's depth is in metres. Cameras of another focal length see the
-/// same street at another size; depth is learnt for one and scaled for others.
-pub const REFERENCE_FOCAL: f32 = 0.75;
 /// Depth beyond this is not learnt: the world ends, and a few pixels decide nothing.
 const DEPTH_MAX_M: f32 = 200.0;
 /// Share of cameras that look sideways.
@@ -39,7 +37,7 @@ pub struct View {
     pub width: usize,
     /// RGB, row-major.
     pub rgb: Vec<u8>,
-    /// Natural logarithm of metres, as a camera of [`REFERENCE_FOCAL`] would have it; NaN for the sky.
+    /// Natural logarithm of metres, as a camera of [`STUDENT_FOCAL`] would have it; NaN for the sky.
     pub log_depth: Vec<f32>,
     /// Instance of each pixel, 0 for none.
     pub instance: Vec<u16>,
@@ -87,7 +85,8 @@ impl Renderer {
 }
 
 fn view_of(truth: &CameraTruth, [height, width]: [usize; 2], focal: f32) -> View {
-    let shift = (REFERENCE_FOCAL / focal).ln();
+    // A camera of another focal length sees the same street at another size: depth is learnt for one, scaled for others.
+    let shift = (STUDENT_FOCAL / focal).ln();
     let log = |&m: &f32| if m > 0.0 && m < DEPTH_MAX_M { m.ln() + shift } else { f32::NAN };
     let labelled = truth.objects.iter().filter_map(|o| {
         let class = ObjectClass::ALL.iter().position(|c| *c == o.class)?;

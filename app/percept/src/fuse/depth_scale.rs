@@ -306,6 +306,7 @@ mod tests {
             height: 20,
             values,
             kind: DepthKind::RelativeInverse,
+            focal: None,
             scale_x: 0.1,
             offset_x: 0.0,
             scale_y: 0.1,

@@ -131,6 +131,7 @@ impl Fuser {
             height: 0,
             values: Vec::new(),
             kind: DepthKind::Metric,
+            focal: None,
             scale_x: 1.0,
             offset_x: 0.0,
             scale_y: 1.0,
@@ -164,7 +165,7 @@ impl Fuser {
             (Some(map), Some(_)) => Some(self.scaler.fit(map, &self.projected)),
             _ => None,
         };
-        let depth = context.depth.and_then(|map| self.bring_to_metres(map, depth_fit.as_ref()));
+        let depth = context.depth.and_then(|map| self.bring_to_metres(map, depth_fit.as_ref(), context.camera));
         let sweep = context.sweep.filter(|_| ground.is_some());
         let vehicle_from_optical = sweep.map(|s| s.vehicle_from_lidar * s.optical_from_lidar.inverse());
         self.frame = Some(Frame { camera: *context.camera, lens, ground: optical_ground, vehicle_from_optical, depth });
@@ -225,6 +226,7 @@ impl Fuser {
         &mut self,
         map: &DepthMap,
         fit: Option<&Result<DepthFit, DepthFitError>>,
+        camera: &Camera,
     ) -> Option<(DistanceSource, f64)> {
         let usable = match (fit, map.kind) {
             (Some(Ok(fit)), _) => Some(fit),
@@ -240,7 +242,10 @@ impl Fuser {
                 let metres = map.values.iter().map(|&v| fit.depth_m(map.kind, v).unwrap_or(0.0));
                 self.metres.values.extend(metres);
             }
-            None => self.metres.values.extend_from_slice(&map.values),
+            None => {
+                let zoom = map.focal.map_or(1.0, |focal| camera.fx as f32 * map.scale_x / focal);
+                self.metres.values.extend(map.values.iter().map(|v| v * zoom));
+            }
         }
         (self.metres.width, self.metres.height) = (map.width, map.height);
         (self.metres.scale_x, self.metres.offset_x) = (map.scale_x, map.offset_x);

@@ -53,6 +53,8 @@ pub enum HeadFamily {
     Fastestdet,
     /// One map of depth.
     Depth,
+    /// Per stride S maps `class_S`, `box_S`, `mask_S`; `prototypes`; `log_depth`. Our own networks.
+    Student,
 }
 
 /// What a depth network's numbers mean.

@@ -11,7 +11,7 @@ use crate::tensor::{Letterbox, TensorView};
 /// An empty map to be filled by [`depth_from_output`] again and again.
 pub fn empty_depth(kind: DepthKind) -> DepthMap {
     let (scale_x, offset_x, scale_y, offset_y) = (1.0, 0.0, 1.0, 0.0);
-    DepthMap { width: 0, height: 0, values: Vec::new(), kind, scale_x, offset_x, scale_y, offset_y }
+    DepthMap { width: 0, height: 0, values: Vec::new(), kind, focal: None, scale_x, offset_x, scale_y, offset_y }
 }
 
 /// Copies `output` into `map` (its `kind` stays, its allocation is reused), for the picture placed by `geometry`. The
@@ -34,6 +34,29 @@ pub fn depth_from_output(
     map.offset_y = geometry.pad_y * down;
     let non_finite = values.iter().filter(|v| !v.is_finite()).count();
     Ok(DecodeReport { candidates: values.len(), non_finite })
+}
+
+/// Focal length over the input's width for which a student's depth is in metres: 67 degrees from side to side.
+pub const STUDENT_FOCAL: f32 = 0.75;
+
+/// As [`depth_from_output`] for our own students, whose output `log_depth` holds logarithms of metres for a camera of
+/// [`STUDENT_FOCAL`].
+pub fn depth_from_student(
+    outputs: &[TensorView<'_>],
+    geometry: &Letterbox,
+    map: &mut DepthMap,
+) -> Result<DecodeReport, DecodeError> {
+    let Some(output) = outputs.iter().find(|o| o.name == "log_depth") else {
+        return Err(DecodeError::Shape {
+            output: "log_depth".to_owned(),
+            expected: "(1, 1, h, w)".to_owned(),
+            got: "no such output".to_owned(),
+        });
+    };
+    let report = depth_from_output(output, geometry, map)?;
+    map.values.iter_mut().for_each(|v| *v = v.exp());
+    map.focal = Some(STUDENT_FOCAL * map.width as f32);
+    Ok(report)
 }
 
 #[cfg(test)]

@@ -69,6 +69,7 @@ mod tests {
             height: 4,
             values: (0..16).map(|v| if v == 5 { f32::NAN } else { v as f32 }).collect(),
             kind: DepthKind::Metric,
+            focal: None,
             scale_x: 0.5,
             offset_x: 0.0,
             scale_y: 0.5,

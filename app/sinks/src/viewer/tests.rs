@@ -64,6 +64,7 @@ fn drive(frames: u64) -> Vec<ViewMsg> {
         height: 16,
         values: (1..=256).map(|v| v as f32).collect(),
         kind: DepthKind::Metric,
+        focal: None,
         scale_x: 0.1,
         offset_x: 0.0,
         scale_y: 0.1,

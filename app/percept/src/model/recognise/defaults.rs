@@ -49,6 +49,7 @@ pub(super) fn usual(head: HeadFamily, outputs: usize) -> Usual {
     let stretched = Usual { resize: Resize::Stretch, fill: 0, ..yolo.clone() };
     match head {
         HeadFamily::Yolov5 | HeadFamily::Yolov8 | HeadFamily::Yolov8Seg | HeadFamily::EndToEnd => yolo,
+        HeadFamily::Student => Usual { activation: ScoreActivation::Sigmoid, strides: &STRIDES, ..yolo },
         HeadFamily::Yolox => Usual {
             resize: Resize::LetterboxTopLeft,
             order: ChannelOrder::Bgr,

@@ -39,6 +39,9 @@ fn inner(io: &IoInfo) -> Option<&[Option<usize>]> {
 
 /// Tells the family, for an input of `size` (columns, rows; `None` where dynamic).
 pub(super) fn see(outputs: &[IoInfo], size: Option<(usize, usize)>, facts: &Facts) -> Option<Seen> {
+    if let Some(seen) = see_student(outputs) {
+        return Some(seen);
+    }
     match outputs {
         [one] => see_one(one, size, facts),
         [a, b] => see_masks(a, b).or_else(|| see_masks(b, a)).or_else(|| see_detr(a, b)).or_else(|| see_detr(b, a)),
@@ -64,6 +67,7 @@ pub(super) fn classes_of(head: HeadFamily, outputs: &[IoInfo]) -> Option<usize> 
         }
         HeadFamily::Nanodet if outputs.len() == 1 => dim(first, 1)?.checked_sub(4 * NANODET_BINS),
         HeadFamily::Nanodet => see_nanodet(outputs).and_then(|seen| seen.classes),
+        HeadFamily::Student => see_student(outputs).and_then(|seen| seen.classes),
         HeadFamily::EndToEnd | HeadFamily::DetrDecoded | HeadFamily::Depth => None,
     }
 }
@@ -138,6 +142,14 @@ fn see_masks(boxes: &IoInfo, protos: &IoInfo) -> Option<Seen> {
         return None;
     }
     Seen::sure(HeadFamily::Yolov8Seg, Some(classes))
+}
+
+/// The names of our own networks' outputs.
+fn see_student(outputs: &[IoInfo]) -> Option<Seen> {
+    let named = |name: &str| outputs.iter().find(|o| o.name == name);
+    let all = ["box_8", "mask_8", "prototypes", "log_depth"].into_iter().all(|name| named(name).is_some());
+    let classes = inner(named("class_8")?)?.first().copied().flatten();
+    if all { Seen::sure(HeadFamily::Student, classes) } else { None }
 }
 
 /// Logits (1, Q, C) and boxes (1, Q, 4).

@@ -23,7 +23,7 @@ use metadata::Facts;
 pub const FAMILIES: &str = "yolov5 (1, N, 5+C) decoded; yolov8 (1, 4+C, N); yolov8-seg with prototypes (1, M, h, w); \
      yolox (1, N, 5+C) raw grid; end-to-end (1, M, 6); detr logits (1, Q, C) and boxes (1, Q, 4); detr-decoded labels, \
      boxes, scores; nanodet classes (1, N, C) and distances (1, N, 4*bins) per stride; fastestdet (1, 5+C, h, w); \
-     depth (1, h, w) or (1, 1, h, w)";
+     depth (1, h, w) or (1, 1, h, w); student class_S, box_S, mask_S per stride S, prototypes, log_depth";
 
 /// Why no specification can be made of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -258,6 +258,9 @@ fn depth_kind(
     told: &SpecOverrides,
     guesses: &mut Vec<String>,
 ) -> Option<DepthKind> {
+    if head == HeadFamily::Student {
+        return Some(DepthKind::Metric);
+    }
     if head != HeadFamily::Depth || told.depth.is_some() {
         return told.depth;
     }

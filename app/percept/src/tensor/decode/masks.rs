@@ -75,30 +75,8 @@ impl Head for Yolov8Seg {
     ) -> Result<Option<Mask>, DecodeError> {
         let (values, columns, protos) = self.tensors(outputs)?;
         let first = BOX + self.classes;
-        self.canvas.coefficients.clear();
-        let channels = first..first + protos.count;
-        self.canvas.coefficients.extend(channels.map(|c| values[c * columns + wanted.anchor]));
-        let across = pixels(wanted.bbox.x0, wanted.bbox.x1, wanted.geometry.source_width);
-        let down = pixels(wanted.bbox.y0, wanted.bbox.y1, wanted.geometry.source_height);
-        let broken = count_non_finite(&self.canvas.coefficients);
-        *non_finite += broken;
-        if broken > 0 || across.is_empty() || down.is_empty() || protos.width == 0 || protos.height == 0 {
-            return Ok(None);
-        }
-        let g = wanted.geometry;
-        let cells_x = protos.width as f32 / g.network_width as f32;
-        let cells_y = protos.height as f32 / g.network_height as f32;
-        taps(&across, g.scale_x * cells_x, g.pad_x * cells_x, protos.width, &mut self.canvas.columns);
-        taps(&down, g.scale_y * cells_y, g.pad_y * cells_y, protos.height, &mut self.canvas.rows);
-        *non_finite += self.canvas.sum(&protos);
-        self.canvas.paint(data);
-        Ok(Some(Mask {
-            x: across.start as u32,
-            y: down.start as u32,
-            width: across.len() as u32,
-            height: down.len() as u32,
-            data: std::mem::take(data),
-        }))
+        let coefficients = (first..first + protos.count).map(|c| values[c * columns + wanted.anchor]);
+        Ok(self.canvas.mask(coefficients, &protos, wanted, data, non_finite))
     }
 }
 
@@ -110,11 +88,11 @@ fn pixels(low: f32, high: f32, limit: usize) -> Range<usize> {
 }
 
 /// The prototypes: `count` maps of `height` x `width`.
-struct Protos<'a> {
-    count: usize,
-    height: usize,
-    width: usize,
-    data: &'a [f32],
+pub(super) struct Protos<'a> {
+    pub(super) count: usize,
+    pub(super) height: usize,
+    pub(super) width: usize,
+    pub(super) data: &'a [f32],
 }
 
 /// Two neighbouring cells and the weight of the second.
@@ -138,7 +116,7 @@ fn taps(pixels: &Range<usize>, scale: f32, offset: f32, cells: usize, out: &mut 
 
 /// Scratch of one mask.
 #[derive(Debug, Clone, Default)]
-struct Canvas {
+pub(super) struct Canvas {
     coefficients: Vec<f32>,
     columns: Vec<Tap>,
     rows: Vec<Tap>,
@@ -149,6 +127,40 @@ struct Canvas {
 }
 
 impl Canvas {
+    /// The mask that `coefficients` make of the prototypes; `None` where they are not finite or no pixel lies in the box.
+    pub(super) fn mask(
+        &mut self,
+        coefficients: impl Iterator<Item = f32>,
+        protos: &Protos<'_>,
+        wanted: &MaskWanted<'_>,
+        data: &mut Vec<u8>,
+        non_finite: &mut usize,
+    ) -> Option<Mask> {
+        self.coefficients.clear();
+        self.coefficients.extend(coefficients);
+        let across = pixels(wanted.bbox.x0, wanted.bbox.x1, wanted.geometry.source_width);
+        let down = pixels(wanted.bbox.y0, wanted.bbox.y1, wanted.geometry.source_height);
+        let broken = count_non_finite(&self.coefficients);
+        *non_finite += broken;
+        if broken > 0 || across.is_empty() || down.is_empty() || protos.width == 0 || protos.height == 0 {
+            return None;
+        }
+        let g = wanted.geometry;
+        let cells_x = protos.width as f32 / g.network_width as f32;
+        let cells_y = protos.height as f32 / g.network_height as f32;
+        taps(&across, g.scale_x * cells_x, g.pad_x * cells_x, protos.width, &mut self.columns);
+        taps(&down, g.scale_y * cells_y, g.pad_y * cells_y, protos.height, &mut self.rows);
+        *non_finite += self.sum(protos);
+        self.paint(data);
+        Some(Mask {
+            x: across.start as u32,
+            y: down.start as u32,
+            width: across.len() as u32,
+            height: down.len() as u32,
+            data: std::mem::take(data),
+        })
+    }
+
     /// The first cell under the box and the number of cells.
     fn span(taps: &[Tap]) -> (usize, usize) {
         match (taps.first(), taps.last()) {

@@ -16,6 +16,7 @@ mod inputs;
 mod masks;
 mod nanodet;
 mod scores;
+mod student;
 mod yolov5;
 mod yolov8;
 mod yolox;
@@ -187,6 +188,7 @@ impl Decoder {
             HeadFamily::DetrDecoded => Box::new(detr_decoded::DetrDecoded::new(spec, outputs)?),
             HeadFamily::Nanodet => Box::new(nanodet::Nanodet::new(spec, outputs)?),
             HeadFamily::Fastestdet => Box::new(fastestdet::Fastestdet::new(spec, outputs)?),
+            HeadFamily::Student => Box::new(student::Student::new(spec, outputs)?),
             HeadFamily::Depth => return Err(DecodeError::NoDetector { head: spec.head }),
         };
         Ok(Self {

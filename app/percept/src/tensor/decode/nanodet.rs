@@ -159,7 +159,7 @@ pub(crate) fn names_distances(name: &str) -> bool {
 }
 
 /// The mean bin of a softmax over `logits`.
-fn mean_of_softmax(logits: &[f32]) -> f32 {
+pub(super) fn mean_of_softmax(logits: &[f32]) -> f32 {
     let top = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let (mut total, mut mean) = (0.0, 0.0);
     for (bin, &logit) in logits.iter().enumerate() {
