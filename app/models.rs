@@ -133,10 +133,6 @@ pub fn load(runtime: &Runtime, request: &ModelRequest) -> Result<Model> {
     })?;
     let mut spec = specification(&file, &network, parsed.as_ref())?;
     shape_inputs(&mut network, &spec)?;
-    for extra in extra_inputs(&spec, network.inputs()).map_err(exit::usage)? {
-        network.set_input_shape(&extra.name, &extra.shape)?;
-        network.input_i64_mut(&extra.name)?.copy_from_slice(&extra.data);
-    }
     let mut scores = ScoreRules::default();
     if let Some(told) = &parsed {
         scores = ScoreRules::of(told, &spec.classes).with_context(at).map_err(exit::usage)?;
@@ -174,11 +170,22 @@ fn specification(file: &Path, network: &Network, manifest: Option<&ModelManifest
     .map_err(exit::usage)
 }
 
-/// Dynamic dimensions take the specification's size.
+/// Another graph with the inputs of `spec`, on the CPU: a network's file changed so that it shows more of itself.
+pub fn variant(runtime: &Runtime, spec: &ModelSpec, name: &str, bytes: &[u8]) -> Result<Network> {
+    let mut network = Network::from_bytes(runtime, name, bytes, &SessionOptions::default())?;
+    shape_inputs(&mut network, spec)?;
+    Ok(network)
+}
+
+/// Dynamic dimensions take the specification's size; inputs beside the picture are told what never changes.
 fn shape_inputs(network: &mut Network, spec: &ModelSpec) -> Result<()> {
     let is_dynamic = |info: &&IoInfo| info.name == spec.input.name && info.shape.iter().skip(1).any(Option::is_none);
     if network.inputs().iter().any(|info| is_dynamic(&info)) {
         network.set_input_shape(&spec.input.name, &[1, 3, spec.input.height, spec.input.width])?;
+    }
+    for extra in extra_inputs(spec, network.inputs()).map_err(exit::usage)? {
+        network.set_input_shape(&extra.name, &extra.shape)?;
+        network.input_i64_mut(&extra.name)?.copy_from_slice(&extra.data);
     }
     Ok(())
 }
@@ -356,6 +363,11 @@ impl PictureDetector {
     /// Names of its classes.
     pub fn classes(&self) -> &[String] {
         &self.model.spec.classes
+    }
+
+    /// How it is fed and read.
+    pub fn spec(&self) -> &ModelSpec {
+        &self.model.spec
     }
 
     /// Replaces `found` with the detections of one picture, in its pixels.

@@ -6,6 +6,7 @@
 mod bad_input;
 mod eval;
 mod live;
+mod measure;
 mod networks;
 mod replay;
 mod support;

@@ -274,7 +274,9 @@ mod tests {
         let mut seen = 0;
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
-            if path.extension().is_some_and(|e| e == "toml") {
+            // Targets of the Distillation Statement are no launch file; the judge tests them.
+            let targets = path.file_name().is_some_and(|n| n == "targets.toml");
+            if path.extension().is_some_and(|e| e == "toml") && !targets {
                 let file = LaunchFile::read(&path, &["output.dir=out".into()]).unwrap();
                 Plan::from_file(&file).unwrap_or_else(|e| panic!("{}: {e:#}", path.display()));
                 seen += 1;

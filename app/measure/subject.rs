@@ -8,11 +8,11 @@ use ocellus_judge::coco::{DetectedObject, Detections, Params};
 use ocellus_judge::statement::ModelCard;
 use ocellus_percept::detection::Detection;
 use ocellus_percept::image::Image;
-use ocellus_percept::model::manifest::Precision;
+use ocellus_percept::model::ModelSpec;
 
 use super::data::Data;
 use crate::exit;
-use crate::models::{self, ModelRequest, PictureDetector};
+use crate::models::{self, Model, ModelRequest, PictureDetector};
 
 /// Lowest score looked at: average precision needs the tail.
 pub const SCORE_MIN: f32 = 0.01;
@@ -23,8 +23,6 @@ pub const DETECTIONS_MAX: usize = 100;
 pub struct Subject {
     /// Name, hash and facts for reports.
     pub card: ModelCard,
-    /// How its weights are stored, where its manifest says.
-    pub precision: Option<Precision>,
     /// The ONNX file.
     pub file: PathBuf,
     detector: PictureDetector,
@@ -42,6 +40,13 @@ pub struct Loading {
 }
 
 impl Loading {
+    /// Loads a network of any kind and says what it is.
+    pub fn load(&self, runtime: &Runtime, path: &Path) -> Result<Model> {
+        let model = models::load(runtime, &self.request(path))?;
+        eprint!("{}", model.describe());
+        Ok(model)
+    }
+
     /// What is asked of models.
     pub fn request(&self, path: &Path) -> ModelRequest {
         ModelRequest {
@@ -55,8 +60,11 @@ impl Loading {
 impl Subject {
     /// Loads the detector at `path`.
     pub fn load(runtime: &Runtime, path: &Path, loading: &Loading) -> Result<Self> {
-        let mut model = models::load(runtime, &loading.request(path))?;
-        eprint!("{}", model.describe());
+        Self::new(loading.load(runtime, path)?, loading)
+    }
+
+    /// Takes a loaded detector.
+    pub fn new(mut model: Model, loading: &Loading) -> Result<Self> {
         if loading.raw_scores {
             model.scores.map = None;
         }
@@ -74,14 +82,24 @@ impl Subject {
             facts.extend(value.map(|value| (name.to_owned(), value)));
         }
         let card = ModelCard { name: model.spec.name.clone(), sha256: model.network.digest().to_owned(), facts };
-        let (precision, file) = (model.precision, model.file.clone());
+        let file = model.file.clone();
         let detector = PictureDetector::new(model).map_err(exit::usage)?;
-        Ok(Self { card, precision, file, detector })
+        Ok(Self { card, file, detector })
     }
 
     /// Names of its classes.
     pub fn classes(&self) -> &[String] {
         self.detector.classes()
+    }
+
+    /// How it is fed and read.
+    pub fn spec(&self) -> &ModelSpec {
+        self.detector.spec()
+    }
+
+    /// The bytes of its file.
+    pub fn bytes(&self) -> Result<Vec<u8>> {
+        std::fs::read(&self.file).with_context(|| self.file.display().to_string())
     }
 
     /// Replaces `found` with what it sees in one picture.

@@ -26,8 +26,8 @@ pub const SIZE: (u32, u32) = (640, 384);
 /// More seeds than this are a slip of the pen.
 const SEEDS_MAX: usize = 10_000;
 /// Fewer visible pixels are a speck, and more hidden than this is no object a person would mark (as in labels of drives).
-const VISIBLE_PX_MIN: u32 = 12;
-const OCCLUSION_MAX: f32 = 0.9;
+pub(super) const VISIBLE_PX_MIN: u32 = 12;
+pub(super) const OCCLUSION_MAX: f32 = 0.9;
 /// Streets made by a seed.
 const RANDOM: &str = "random";
 

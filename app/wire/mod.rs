@@ -82,6 +82,15 @@ pub fn run(plan: &Plan) -> Result<Summary> {
         Some(live) => live.drive(),
         None => Arc::from(ocellus_sense::open(&plan.drive, &options).map_err(exit::usage)?),
     };
+    run_on(plan, (drive, live), notes)
+}
+
+/// Runs a plan on a drive that is open already, in place of the one the plan names, saying nothing aloud.
+pub fn run_quietly(plan: &Plan, drive: Arc<dyn Drive>) -> Result<Summary> {
+    run_on(plan, (drive, None), Notes::quiet())
+}
+
+fn run_on(plan: &Plan, (drive, live): (Arc<dyn Drive>, Option<live::Sensors>), notes: Notes) -> Result<Summary> {
     for note in &drive.info().notes {
         notes.say("drive", note.clone());
     }

@@ -10,6 +10,7 @@ const ALOUD_MAX: u64 = 5;
 #[derive(Clone, Default)]
 pub struct Notes {
     shared: Arc<Mutex<Said>>,
+    quiet: bool,
 }
 
 #[derive(Default)]
@@ -34,6 +35,11 @@ pub struct NoteSummary {
 }
 
 impl Notes {
+    /// Notes that are kept and not printed.
+    pub fn quiet() -> Self {
+        Self { quiet: true, ..Self::default() }
+    }
+
     /// Says `message`, of a `kind` that groups the like.
     pub fn say(&self, kind: &'static str, message: impl Into<String>) {
         let message = message.into();
@@ -46,6 +52,7 @@ impl Notes {
         }
         drop(said);
         match count {
+            _ if self.quiet => {}
             1..=ALOUD_MAX => eprintln!("{kind}: {message}"),
             n if n == ALOUD_MAX + 1 => eprintln!("{kind}: more of these are only counted from here on"),
             _ => {}

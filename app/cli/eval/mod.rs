@@ -7,20 +7,33 @@ use clap::Args;
 use ocellus_infer::Runtime;
 
 use crate::exit::{self, Outcome};
+use crate::measure::cost;
 use crate::measure::data::{Data, DataRequest};
 use crate::measure::subject::{Loading, Subject};
 use crate::models;
 
+mod agree;
+mod depth;
+mod driven;
 mod files;
 mod fit;
+mod parts;
+mod precision;
 mod report;
+mod statement;
 
 /// Evaluate a network on pictures, drives and the simulated world, or files of detections and tracks.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     ocellus eval yolox_nano.onnx --data coco_tiny                     figures on COCO pictures\n  \
     ocellus eval student --data world:random@1-20 --data drive.mcap   on rendered streets and a drive\n  \
+    ocellus eval student --data coco_tiny --with all                  cost, robustness, planted objects, drift too\n  \
     ocellus eval student --data coco_tiny --fit isotonic --into models/student/model.toml\n  \
+    ocellus eval int8.onnx --reference fp32.onnx --data coco_tiny     exit code 4 where too much is lost\n  \
+    ocellus eval student --teacher big.onnx --data drive.mcap --rrd worst.rrd\n  \
+    ocellus eval student --teacher big.onnx --data coco_tiny --statement models/student\n  \
+    ocellus eval student --data world:cut_in@1-3 --with driving,sensors,lidar\n  \
+    ocellus eval --run out --data drive.mcap                          a run's objects against its drive's truth\n  \
     ocellus eval --coco instances.json detections.json --json         figures equal to pycocotools'\n  \
     ocellus eval --coco instances.json int8.json --reference fp32.json\n  \
     ocellus eval --mot gt.txt tracks.txt")]
@@ -31,7 +44,7 @@ pub struct Eval {
     #[command(flatten)]
     files: files::Files,
     /// Where to measure: a folder of pictures with COCO ground truth, a drive, or world:SCENARIO@SEEDS; several times.
-    #[arg(long, value_name = "DATA", requires = "model")]
+    #[arg(long, value_name = "DATA")]
     data: Vec<String>,
     /// COCO ground truth of the pictures in --data; found by itself in DATA/annotations.
     #[arg(long, value_name = "GT.json", requires = "data")]
@@ -45,8 +58,27 @@ pub struct Eval {
     /// Score from which a detection counts as an alarm.
     #[arg(long, default_value_t = 0.25)]
     threshold: f64,
+    /// Pictures that MODEL was calibrated on when it was quantized: hashed, and noise is flagged (of --reference).
+    #[arg(long, value_name = "FOLDER", requires = "reference")]
+    calibration_set: Option<PathBuf>,
+    /// What to measure beside detection on clean pictures.
+    #[arg(long = "with", value_enum, value_name = "PART,...", value_delimiter = ',')]
+    with: Vec<parts::Part>,
+    /// Power of a busy core, where no sensor can be read: energy is then an estimate, marked as such.
+    #[arg(long, value_name = "W", default_value_t = cost::CORE_W)]
+    core_watts: f64,
+    /// Length of simulated drives (of --with driving, sensors, lidar).
+    #[arg(long, default_value_t = 4.0)]
+    seconds: f64,
+    /// A run's folder: judge its objects against the truth of the drive in --data.
+    #[arg(long, value_name = "RUN", requires = "data", conflicts_with_all = ["model", "coco", "mot"])]
+    run: Option<PathBuf>,
     #[command(flatten)]
     fit: fit::FitArgs,
+    #[command(flatten)]
+    agree: agree::AgreeArgs,
+    #[command(flatten)]
+    statement: statement::StatementArgs,
     /// Providers in order of preference.
     #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "cpu")]
     providers: Vec<String>,
@@ -63,8 +95,14 @@ pub struct Eval {
 
 impl Eval {
     pub(super) fn run(self) -> Result<Outcome> {
+        if !(0.1..=600.0).contains(&self.seconds) {
+            return Err(exit::usage(anyhow!("--seconds: expected 0.1 to 600, got {}", self.seconds)));
+        }
         if !(0.0..=1.0).contains(&self.threshold) {
             return Err(exit::usage(anyhow!("--threshold: expected 0 to 1, got {}", self.threshold)));
+        }
+        if let Some(folder) = &self.run {
+            return driven::run(&self, folder);
         }
         match (&self.model, self.files.mot.as_deref(), self.files.coco.as_deref()) {
             (None, Some([truth, found]), _) => self.files.tracks(truth, found, self.json),
@@ -72,11 +110,22 @@ impl Eval {
                 let reference = self.reference.as_deref().map(|path| (path, self.threshold));
                 self.files.detections((truth, found), reference, self.json)
             }
-            (Some(model), ..) if self.fit.method.is_some() => fit::run(&self, model),
-            (Some(model), ..) => report::run(&self, model),
+            (Some(model), ..) => self.network(model),
             _ => Err(exit::usage(anyhow!(
                 "give MODEL --data DATA, --coco GT.json DT.json or --mot GT.txt DT.txt; ocellus eval --help has examples"
             ))),
+        }
+    }
+
+    /// The mode that the flags beside MODEL choose.
+    fn network(&self, model: &Path) -> Result<Outcome> {
+        let (teacher, folder) = (self.agree.teacher.as_deref(), self.statement.folder.as_deref());
+        match (teacher, folder, self.reference.as_deref()) {
+            (Some(teacher), Some(folder), _) => statement::run(self, model, teacher, folder),
+            (Some(teacher), None, _) => agree::run(self, model, teacher),
+            (None, _, Some(reference)) => precision::run(self, model, reference),
+            _ if self.fit.method.is_some() => fit::run(self, model),
+            _ => report::run(self, model),
         }
     }
 

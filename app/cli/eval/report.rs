@@ -6,34 +6,48 @@ use std::path::Path;
 use anyhow::Result;
 use ocellus_judge::coco::STAT_NAMES;
 use ocellus_judge::detect::GroupReport;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{Eval, files, outcome, shown};
+use super::parts::{self, Part};
+use super::{Eval, depth, files, outcome, shown};
 use crate::exit::Outcome;
 use crate::measure::data::Data;
 use crate::measure::figures::Figures;
-use crate::measure::subject::judged;
+use crate::measure::subject::{Subject, judged};
 
 /// Name and version of the JSON.
 pub(super) const SCHEMA: (&str, u32) = ("ocellus.evaluation", 1);
 
 pub(super) fn run(eval: &Eval, model: &Path) -> Result<Outcome> {
-    let data = eval.open_labelled(false)?;
-    let mut subject = eval.load(&eval.runtime()?, model)?;
+    let runtime = eval.runtime()?;
+    let loading = eval.loading(false);
+    let model = loading.load(&runtime, model)?;
+    if model.is_depth() {
+        return depth::judge(eval, model);
+    }
+    let data = eval.open_labelled(eval.wants(Part::Planted))?;
+    let mut subject = Subject::new(model, &loading)?;
     let found = subject.detect_clean(&data)?;
     let (params, notes) = judged(&data, &[&found], &[&subject])?;
     notes.iter().for_each(|note| eprintln!("note: {note}"));
     let figures = Figures::new(&data, &found, &params, eval.threshold)?;
     files::say(&found.detections.findings);
+    let parts = parts::measure(eval, &runtime, (&mut subject, &figures), &data, &params)?;
     if eval.json {
-        let body = json!({
+        let mut body = json!({
             "schema": {"name": SCHEMA.0, "version": SCHEMA.1}, "model": subject.card, "data": described(&data),
             "detection": figures.to_json(data.rate_hz()), "notes": notes, "findings": figures.coco.findings,
             "lost": found.lost.len(),
         });
+        if let Value::Object(map) = &mut body {
+            map.extend(parts);
+        }
         println!("{}", serde_json::to_string_pretty(&body)?);
     } else {
         print!("{}", text(&data, &figures));
+        for (name, part) in &parts {
+            print!("{name}\n{}", indented(part, 1));
+        }
     }
     Ok(outcome(&found.lost))
 }
@@ -90,4 +104,32 @@ fn groups(kind: &str, report: &GroupReport) -> String {
         let _ = writeln!(out, "  {:<24} {value}{interval}  n = {}{few}{worst}", group.name, group.n);
     }
     out
+}
+
+/// Names and values, a line each, tables of one kind in one line.
+pub(super) fn indented(value: &Value, depth: usize) -> String {
+    let margin = "  ".repeat(depth);
+    match value {
+        Value::Object(map) => map
+            .iter()
+            .map(|(name, inner)| match inner {
+                Value::Object(_) | Value::Array(_) => format!("{margin}{name}\n{}", indented(inner, depth + 1)),
+                Value::Null => format!("{margin}{name:<24} undefined\n"),
+                Value::Number(n) if n.is_f64() => format!("{margin}{name:<24} {:.4}\n", n.as_f64().unwrap_or(0.0)),
+                other => format!("{margin}{name:<24} {}\n", bare(other)),
+            })
+            .collect(),
+        Value::Array(rows) => rows.iter().map(|row| format!("{margin}{}\n", line(row))).collect(),
+        other => format!("{margin}{}\n", bare(other)),
+    }
+}
+
+fn bare(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+fn line(value: &Value) -> String {
+    let Value::Object(map) = value else { return bare(value) };
+    let shown = |v: &Value| v.as_f64().filter(|_| v.is_f64()).map_or_else(|| bare(v), |v| format!("{v:.4}"));
+    map.iter().map(|(name, v)| format!("{name} {}", shown(v))).collect::<Vec<_>>().join("  ")
 }

@@ -35,6 +35,8 @@ pub struct FrameAgreement {
     pub score_shift: Option<f64>,
     /// Mean overlap of the pairs.
     pub mean_iou: Option<f64>,
+    /// Mean over the pairs of the largest distance of an edge, pixels.
+    pub box_offset_px: Option<f64>,
     /// Mean of |student - teacher| distance, metres, over pairs where both give one.
     pub distance_difference_m: Option<f64>,
     /// 0 for the same boxes with the same scores, 1 for nothing in common: one minus the share of score mass that both
@@ -55,6 +57,10 @@ pub struct Agreement {
     pub fidelity: Option<f64>,
     /// Mean score shift, weighted by pairs.
     pub score_shift: Option<f64>,
+    /// Mean distance of the pairs' farthest edges, pixels, weighted by pairs.
+    pub box_offset_px: Option<f64>,
+    /// Mean difference of distances, metres, over frames that have one.
+    pub distance_difference_m: Option<f64>,
     /// Frames (index, disagreement), worst first; equal ones in order of frames.
     pub ranked: Vec<(usize, f64)>,
 }
@@ -81,9 +87,15 @@ pub fn compare_frame(teacher: &[Seen], student: &[Seen], min_score: f64, same_io
         only_student: student.len() - pairs.len(),
         score_shift: mean(pairs.iter().map(|(t, s, _)| s.score - t.score).collect()),
         mean_iou: mean(pairs.iter().map(|p| p.2).collect()),
+        box_offset_px: mean(pairs.iter().map(|(t, s, _)| offset(&t.bbox, &s.bbox)).collect()),
         distance_difference_m: mean(distances.collect()),
         disagreement: if mass > 0.0 { (1.0 - common / mass).clamp(0.0, 1.0) } else { 0.0 },
     }
+}
+
+fn offset(a: &BoxPx, b: &BoxPx) -> f64 {
+    let edges = [a.x0 - b.x0, a.y0 - b.y0, a.x1 - b.x1, a.y1 - b.y1];
+    edges.into_iter().map(|d| f64::from(d.abs())).fold(0.0, f64::max)
 }
 
 /// Greedy pairs of one class, best overlap first.
@@ -114,7 +126,11 @@ pub fn sum_up(frames: &[FrameAgreement]) -> Agreement {
     let matched: usize = frames.iter().map(|f| f.matched).sum();
     let alone: usize = frames.iter().map(|f| f.only_teacher + f.only_student).sum();
     let same = frames.iter().filter(|f| f.only_teacher + f.only_student == 0).count();
-    let shift: f64 = frames.iter().filter_map(|f| Some(f.score_shift? * f.matched as f64)).sum();
+    let weighted = |of: fn(&FrameAgreement) -> Option<f64>| -> Option<f64> {
+        let sum: f64 = frames.iter().filter_map(|f| Some(of(f)? * f.matched as f64)).sum();
+        (matched > 0).then(|| sum / matched as f64)
+    };
+    let distances: Vec<f64> = frames.iter().filter_map(|f| f.distance_difference_m).collect();
     let mut ranked: Vec<(usize, f64)> = frames.iter().map(|f| f.disagreement).enumerate().collect();
     ranked.sort_by(|a, b| b.1.total_cmp(&a.1));
     let ratio = |part: usize, whole: usize| (whole > 0).then(|| part as f64 / whole as f64);
@@ -123,7 +139,9 @@ pub fn sum_up(frames: &[FrameAgreement]) -> Agreement {
         matched,
         share: ratio(matched, matched + alone),
         fidelity: ratio(same, frames.len()),
-        score_shift: (matched > 0).then(|| shift / matched as f64),
+        score_shift: weighted(|f| f.score_shift),
+        box_offset_px: weighted(|f| f.box_offset_px),
+        distance_difference_m: (!distances.is_empty()).then(|| distances.iter().sum::<f64>() / distances.len() as f64),
         ranked,
     }
 }
@@ -145,7 +163,7 @@ mod tests {
         let other = compare_frame(&teacher, &[seen("dog", 0.9, 0.0), seen("car", 0.6, 51.0)], 0.25, SAME_BOX_IOU);
         assert_eq!((other.matched, other.only_teacher, other.only_student), (1, 1, 1));
         assert!((other.score_shift.unwrap() + 0.2).abs() < 1e-9);
-        assert_eq!(other.distance_difference_m, Some(1.0));
+        assert_eq!((other.distance_difference_m, other.box_offset_px), (Some(1.0), Some(1.0)));
         let empty = compare_frame(&[], &[], 0.25, SAME_BOX_IOU);
         assert_eq!((empty.disagreement, empty.mean_iou), (0.0, None));
         let all = sum_up(&[same, other, empty]);

@@ -181,6 +181,22 @@ fn errors(pairs: impl Iterator<Item = (f64, f64)>) -> DepthErrors {
     }
 }
 
+/// The errors of all pixels of several sets together.
+pub fn pool(sets: &[DepthErrors]) -> DepthErrors {
+    let n: usize = sets.iter().map(|s| s.n).sum();
+    let mean = |of: &dyn Fn(&DepthErrors) -> Option<f64>| {
+        let sum: f64 = sets.iter().filter_map(|s| Some(of(s)? * s.n as f64)).sum();
+        (n > 0).then(|| sum / n as f64)
+    };
+    DepthErrors {
+        n,
+        abs_rel: mean(&|s| s.abs_rel),
+        rmse_m: mean(&|s| s.rmse_m.map(|r| r * r)).map(f64::sqrt),
+        rmse_log: mean(&|s| s.rmse_log.map(|r| r * r)).map(f64::sqrt),
+        delta: std::array::from_fn(|i| mean(&|s| s.delta[i])),
+    }
+}
+
 pub(crate) fn median(values: &mut [f64]) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     crate::stats::quantile_sorted(values, 0.5)
@@ -200,6 +216,18 @@ mod tests {
         assert_eq!((got.bands[0].errors.n, got.bands[1].errors.n, got.bands[2].errors.n), (1, 1, 0));
         assert_eq!(got.bands[2].errors.rmse_m, None);
         assert!(evaluate(&[1.0], &[], Alignment::Raw).is_err());
+    }
+
+    #[test]
+    fn sets_pooled_are_the_whole() {
+        let (d, g): (Vec<f32>, Vec<f32>) = (1..60).map(|i| (i as f32 * 1.1 + 0.3, i as f32)).unzip();
+        let raw = |r: std::ops::Range<usize>| evaluate(&d[r.clone()], &g[r], Alignment::Raw).unwrap().all;
+        let (whole, parts) = (raw(0..59), pool(&[raw(0..10), raw(10..10), raw(10..59)]));
+        assert_eq!((whole.n, whole.delta), (parts.n, parts.delta));
+        for (a, b) in [(whole.abs_rel, parts.abs_rel), (whole.rmse_m, parts.rmse_m), (whole.rmse_log, parts.rmse_log)] {
+            assert!((a.unwrap() - b.unwrap()).abs() < 1e-12);
+        }
+        assert_eq!(pool(&[]), DepthErrors::default());
     }
 
     #[test]

@@ -83,6 +83,8 @@ pub struct PrecisionReport {
     pub agreement: Option<f64>,
     /// Mean of candidate minus reference score over those.
     pub score_shift: Option<f64>,
+    /// Mean distance of their farthest edges, pixels.
+    pub box_offset_px: Option<f64>,
     /// The limits.
     pub targets: GateTargets,
     /// Each limit that is broken or could not be judged, in words and numbers; empty: the candidate passes.
@@ -127,6 +129,7 @@ pub fn gate(
         retuned,
         agreement: frames.share,
         score_shift: frames.score_shift,
+        box_offset_px: frames.box_offset_px,
         targets,
         reasons: Vec::new(),
         passed: false,

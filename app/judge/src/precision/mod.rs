@@ -7,4 +7,4 @@ mod sqnr;
 
 pub use gate::{GateError, GateInput, GateTargets, PrecisionReport, SideBySide, gate};
 pub use noise::{NATURAL_CORRELATION_MIN, NoiseCheck, calibration_check};
-pub use sqnr::{FIRST_LAYER_MIN_DB, LayerNoise, LayerReport, layer_report, sqnr_db};
+pub use sqnr::{FIRST_LAYER_MIN_DB, LayerNoise, LayerReport, Sqnr, layer_report, sqnr_db};

@@ -5,19 +5,39 @@ use serde::Serialize;
 /// A first layer below this has lost the picture itself.
 pub const FIRST_LAYER_MIN_DB: f64 = 15.0;
 
+/// Power of a signal and of what differs from it, gathered over several pictures.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Sqnr {
+    power: f64,
+    noise: f64,
+    /// Something could not be compared: lengths differed.
+    uneven: bool,
+}
+
+impl Sqnr {
+    /// Adds the same tensor of both networks.
+    pub fn add(&mut self, signal: &[f32], quantized: &[f32]) {
+        self.uneven |= signal.len() != quantized.len();
+        for (&x, &y) in signal.iter().zip(quantized) {
+            let (x, y) = (f64::from(x), f64::from(y));
+            self.power += x * x;
+            self.noise += (x - y) * (x - y);
+        }
+    }
+
+    /// In dB, as [`sqnr_db`].
+    pub fn db(&self) -> Option<f64> {
+        let known = !self.uneven && self.power > 0.0 && self.power.is_finite() && self.noise.is_finite();
+        known.then(|| 10.0 * (self.power / self.noise).log10())
+    }
+}
+
 /// 10 log10(sum x^2 / sum (x - y)^2) in dB. `None` where lengths differ, a value is not finite, or the signal is all 0;
 /// infinite where nothing was lost.
 pub fn sqnr_db(signal: &[f32], quantized: &[f32]) -> Option<f64> {
-    if signal.len() != quantized.len() {
-        return None;
-    }
-    let (mut power, mut noise) = (0.0_f64, 0.0_f64);
-    for (&x, &y) in signal.iter().zip(quantized) {
-        let (x, y) = (f64::from(x), f64::from(y));
-        power += x * x;
-        noise += (x - y) * (x - y);
-    }
-    (power > 0.0 && power.is_finite() && noise.is_finite()).then(|| 10.0 * (power / noise).log10())
+    let mut sqnr = Sqnr::default();
+    sqnr.add(signal, quantized);
+    sqnr.db()
 }
 
 /// One layer.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::properties::{PROPERTIES, PropertyInfo, property_info};
 
 /// Targets that ship with the program.
-const SHIPPED: &str = include_str!("targets.toml");
+const SHIPPED: &str = include_str!("../../../../launch/targets.toml");
 
 /// The target of one property; every limit that is given must hold.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
