@@ -169,7 +169,8 @@ fn frames(page: &mut String, s: &Statement) {
     section(
         page,
         "Where they part most",
-        "The frames on which student and teacher, or student and truth, differ most.",
+        "The frames on which the student errs most beyond its teacher. White: seen by the teacher; blue: seen by the student; \
+         thin red: there, and missed by the student.",
     );
     page.push_str("<div class=\"frames\">");
     for frame in &s.worst_frames {
