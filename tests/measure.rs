@@ -10,8 +10,8 @@ use crate::support::{Said, ocellus, python, real_data, root};
 
 /// Runs `eval` with words and paths mixed.
 fn eval(words: &[&dyn AsRef<OsStr>]) -> Said {
-    let words: Vec<OsString> =
-        std::iter::once(OsString::from("eval")).chain(words.iter().map(|w| w.as_ref().as_ref().to_owned())).collect();
+    let word = |w: &&dyn AsRef<OsStr>| -> OsString { AsRef::<OsStr>::as_ref(*w).to_owned() };
+    let words: Vec<OsString> = std::iter::once(OsString::from("eval")).chain(words.iter().map(word)).collect();
     ocellus(words)
 }
 
