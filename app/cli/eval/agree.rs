@@ -30,7 +30,7 @@ pub(super) struct AgreeArgs {
     rrd: Option<PathBuf>,
     /// How many of them.
     #[arg(long, default_value_t = 10)]
-    worst: usize,
+    pub(super) worst: usize,
 }
 
 /// Time between frames in the recording: each is a moment of its own.
