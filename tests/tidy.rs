@@ -19,13 +19,14 @@ const EDGES: [(&str, &[&str]); 8] = [
 ];
 
 /// Foreign packages with owners: no other crate may depend on them.
-const OWNERS: [(&str, &[&str]); 9] = [
+const OWNERS: [(&str, &[&str]); 10] = [
     ("ort", &["infer"]),
     ("nokhwa", &["sense"]),
     ("image", &["sense"]),
     ("mcap", &["sense", "sinks"]),
     ("rerun", &["sinks"]),
     ("crossbeam-channel", &["flow"]),
+    ("nix", &["sense"]),
     ("prost", &["distill"]),
     ("rayon", &["world", "judge", "distill"]),
     ("anyhow", &["ocellus"]),

@@ -11,6 +11,7 @@ mod detect;
 mod diff;
 #[cfg(feature = "train")]
 mod distill;
+mod doctor;
 mod eval;
 mod export;
 mod inspect;
@@ -44,6 +45,8 @@ pub enum Verb {
     Record(record::Record),
     /// Render a drive of the simulated world.
     World(world::World),
+    /// Say what is wrong: whether cameras and LiDARs agree.
+    Doctor(doctor::Doctor),
     /// Compare the objects of two runs.
     Diff(diff::Diff),
     /// Evaluate detections or tracks against ground truth.
@@ -79,6 +82,7 @@ impl Verb {
             Self::Cloud(verb) => verb.run(),
             #[cfg(feature = "train")]
             Self::Distill(verb) => verb.run(),
+            Self::Doctor(verb) => verb.run(),
             Self::Inspect(verb) => verb.run(),
             Self::Setup(verb) => verb.run(),
         }

@@ -196,7 +196,7 @@ impl LaunchFile {
         let source = &mut self.source;
         let paths = [&mut source.drive, &mut source.calib, &mut source.meta, &mut self.runtime.ort_lib];
         let cameras = self.camera.iter_mut().flat_map(|c| [&mut c.world, &mut c.drive, &mut c.calib]);
-        let lidars = self.lidar.iter_mut().flat_map(|l| [&mut l.world, &mut l.drive, &mut l.calib]);
+        let lidars = self.lidar.iter_mut().flat_map(|l| [&mut l.world, &mut l.drive, &mut l.calib, &mut l.meta]);
         let sensors = cameras.chain(lidars).flatten();
         let models = self.model.iter_mut().filter_map(|m| m.path.as_mut());
         for path in paths.into_iter().flatten().chain(sensors).chain(models) {

@@ -1,7 +1,7 @@
 //! The live part of a launch file: `[[camera]]`, `[[lidar]]` and `[live]`, as written and as validated.
 //!
 //! A live sensor is a scenario of the simulated world, or anything that can be replayed, given out at its own pace and
-//! stamped with the time of today. Rates and limits that are not given come from the sensor itself ([`SensorPlan`]).
+//! stamped with the time of today; or a LiDAR's packets over UDP. Rates and limits that are not given come from the sensor itself ([`SensorPlan`]).
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -11,6 +11,7 @@ use anyhow::{Result, anyhow};
 use serde::{Deserialize, Serialize};
 
 use super::faults::{FaultPlan, FaultsTable};
+use super::udp::UdpPlan;
 
 /// Ticks a second where no frame comes: as often as a usual camera's or LiDAR's frames.
 const TICK_HZ_DEFAULT: f64 = 10.0;
@@ -73,6 +74,20 @@ pub struct LidarTable {
     pub world: Option<PathBuf>,
     /// A recorded drive, at its own pace.
     pub drive: Option<PathBuf>,
+    /// Address and port that its packets come to over UDP, e.g. `0.0.0.0:2368`.
+    pub udp: Option<String>,
+    /// Whose packets: `vlp16`, `hdl32e`, `ouster`, `mid360`.
+    pub model: Option<String>,
+    /// An Ouster's metadata (JSON).
+    pub meta: Option<PathBuf>,
+    /// The only sender whose packets are taken.
+    pub from: Option<String>,
+    /// A multicast group to join.
+    pub group: Option<String>,
+    /// Socket buffer asked of the kernel, KiB.
+    pub buffer_kib: Option<usize>,
+    /// Where turns are cut, degrees as the sensor counts them.
+    pub cut_deg: Option<f64>,
     /// Which LiDAR of the drive.
     pub sensor: Option<String>,
     /// Turns a second of a simulated LiDAR.
@@ -113,12 +128,14 @@ pub struct LivePlan {
 }
 
 /// Where a live sensor's frames come from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum SensorSource {
     /// A scenario of the simulated world.
     World(PathBuf),
     /// Anything that can be replayed.
     Drive(PathBuf),
+    /// Packets over UDP.
+    Udp(UdpPlan),
 }
 
 /// One live sensor.
@@ -215,7 +232,11 @@ fn lidar(index: usize, table: &LidarTable) -> Result<SensorPlan> {
     Ok(SensorPlan {
         camera: false,
         name: table.name.clone(),
-        source: source(&key(""), table.world.as_ref(), table.drive.as_ref())?,
+        source: match UdpPlan::from_table(index, table)? {
+            Some(udp) if table.world.is_none() && table.drive.is_none() => SensorSource::Udp(udp),
+            Some(_) => return Err(anyhow!("{}: a LiDAR over UDP has no world and no drive", key("udp"))),
+            None => source(&key(""), table.world.as_ref(), table.drive.as_ref())?,
+        },
         sensor: table.sensor.clone(),
         hz: table.hz,
         size: None,

@@ -8,9 +8,11 @@ pub mod file;
 pub mod live;
 pub mod plan;
 pub mod text;
+mod udp;
 
 pub use assess::AssessPlan;
 pub use faults::{Fault, FaultKind, FaultPlan};
 pub use file::LaunchFile;
 pub use live::{LivePlan, SensorPlan, SensorSource};
 pub use plan::{LIVE, ModelPlan, Plan, Speed, TRUTH, ViewerPlan};
+pub use udp::UdpPlan;

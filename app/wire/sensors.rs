@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Result, anyhow};
 use ocellus_flow::ledger::Ledger;
-use ocellus_sense::{Drive, SensorKind};
+use ocellus_sense::{Drive, DriveKind, SensorKind};
 
 use super::source::{RunSensor, order_as_recorded, order_entries};
 use crate::exit;
@@ -36,7 +36,8 @@ pub fn choose(plan: &Plan, drive: &dyn Drive, ledger: &Ledger) -> Result<Chosen>
     let mut run_sensor = vec![None; infos.len()];
     for (i, info) in infos.iter().enumerate() {
         let used = info.kind == SensorKind::Lidar || plan.sees();
-        if info.count > 0 && wanted(&info.name) && used {
+        let there = info.count > 0 || drive.info().kind == DriveKind::Live;
+        if there && wanted(&info.name) && used {
             run_sensor[i] = Some(sensors.len());
             sensors.push(RunSensor { name: info.name.clone(), kind: info.kind, book: ledger.sensor(&info.name) });
         }

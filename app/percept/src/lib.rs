@@ -4,6 +4,7 @@
 //! fusion, tracking and assessment. Deliberately absent: clocks, files, networks, threads, logs. `now` is
 //! always an argument; every buffer that is written belongs to the caller.
 
+pub mod align;
 pub mod assess;
 pub mod cloud;
 pub mod depth;

@@ -6,8 +6,11 @@
 //! reading can be sequential and decoding parallel. A frame that cannot be read is a [`ReadError`] and the drive goes on;
 //! a drive that cannot be opened is a [`SenseError`].
 //!
+//! [`lidar`] turns packets of LiDARs into sweeps, recorded or heard; [`align`] compares cameras with LiDARs.
+//!
 //! Sole owner of picture decoding. Deliberately absent: threads, queues, clocks, and any interpretation of what was seen.
 
+pub mod align;
 mod argoverse;
 pub mod arrival;
 pub mod calib;

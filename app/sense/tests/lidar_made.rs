@@ -180,6 +180,12 @@ fn an_ousters_frame_numbers_wrap_and_a_restart_is_no_loss() {
     let (frames, assembler) = frames(&model, packets.map(|n| sensor.packet(n)));
     let counts = assembler.counts();
     assert_eq!((frames.len(), counts.lost, counts.restarts), (6, 0, 1), "{counts:?}");
+    // A start that the packets themselves tell of, however the frame numbers go on.
+    let mut again = sensor.clone();
+    again.initialization_id = 2;
+    let packets = (0..40).map(|n| sensor.packet(n)).chain((9_000..9_064).map(|n| again.packet(n)));
+    let (_, assembler) = self::frames(&model, packets);
+    assert_eq!((assembler.counts().lost, assembler.counts().restarts), (0, 1), "{:?}", assembler.counts());
 }
 
 #[test]

@@ -6,10 +6,12 @@
     reason = "the configuration allows them in tests, and misses tests' helpers"
 )]
 
+mod align;
 mod bad_input;
 mod calibration;
 mod lidar_made;
 mod lidar_real;
+mod lidar_udp;
 mod made_drives;
 mod mcap_made;
 mod mcap_real;

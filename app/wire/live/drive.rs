@@ -19,6 +19,7 @@ use ocellus_sense::{
 
 use super::clock::LiveClock;
 use super::feed::Track;
+use super::udp;
 use crate::exit;
 use crate::launch::{LivePlan, SensorPlan, SensorSource};
 
@@ -93,8 +94,10 @@ fn open(plan: &SensorPlan, calib: Option<&Path>) -> Result<Box<dyn Drive>> {
     let calib = plan.calib.as_deref().or(calib).map(Path::to_path_buf);
     let simulated = simulated_options(plan)?;
     let options = OpenOptions { calib, uncalibrated: true, simulated, ..OpenOptions::default() };
-    let (SensorSource::World(path) | SensorSource::Drive(path)) = &plan.source;
-    Ok(ocellus_sense::open(path, &options)?)
+    match &plan.source {
+        SensorSource::World(path) | SensorSource::Drive(path) => Ok(ocellus_sense::open(path, &options)?),
+        SensorSource::Udp(udp) => Ok(ocellus_sense::lidar::heard(&udp::options(udp)?, options.calib.as_deref())?),
+    }
 }
 
 fn simulated_options(plan: &SensorPlan) -> Result<SimulatedOptions> {
@@ -158,7 +161,12 @@ fn join(plan: &SensorPlan, drive: Arc<dyn Drive>, entry_offset: usize, info: &mu
 /// The sensor of a source that the plan means: the one named, else the only one of its kind.
 fn chosen<'a>(plan: &SensorPlan, info: &'a DriveInfo) -> Result<(usize, &'a SensorInfo)> {
     let kind = if plan.camera { SensorKind::Camera } else { SensorKind::Lidar };
-    let of_kind: Vec<_> = info.sensors.iter().enumerate().filter(|(_, s)| s.kind == kind && s.count > 0).collect();
+    let of_kind: Vec<_> = info
+        .sensors
+        .iter()
+        .enumerate()
+        .filter(|(_, s)| s.kind == kind && (s.count > 0 || info.kind == DriveKind::Live))
+        .collect();
     let names = || of_kind.iter().map(|(_, s)| s.name.as_str()).collect::<Vec<_>>().join(", ");
     let path = info.path.display();
     match (&plan.sensor, of_kind.as_slice()) {

@@ -21,6 +21,7 @@ mod metrics;
 mod order;
 mod record;
 mod stages;
+mod udp;
 mod watch;
 
 use std::path::Path;
@@ -50,7 +51,7 @@ use super::perceive::SWEEPS_KEPT;
 use super::source::{Buffers, RunSensor};
 use super::{PERCEIVE_QUEUE, Pipeline, VIEWER_QUEUE, listen};
 use crate::exit;
-use crate::launch::LivePlan;
+use crate::launch::{LivePlan, SensorSource};
 use crate::models::Model;
 
 use capture::{Capture, Opener};
@@ -360,14 +361,21 @@ impl LiveRun {
 
     /// Opens the `sensor`-th sensor's feed, with the faults that are asked for.
     fn opener(&self, sensor: usize, name: &str) -> Opener {
-        let track = self.sensors.planned.get(sensor).and_then(|&planned| self.sensors.drive.track(planned));
-        let (clock, stop, faults) = (self.clock, self.crew.stop().clone(), self.faults.clone());
+        let planned = self.sensors.planned.get(sensor).copied();
+        let track = planned.and_then(|planned| self.sensors.drive.track(planned));
+        let source = planned.and_then(|planned| self.sensors.plan.sensors.get(planned)).map(|s| s.source.clone());
+        let (clock, stop, faults, notes) =
+            (self.clock, self.crew.stop().clone(), self.faults.clone(), self.notes.clone());
         let name = name.to_owned();
         Arc::new(move || {
             faults.check_open(&name)?;
-            let track: Track = track.clone().ok_or_else(|| anyhow::anyhow!("it has no source"))?;
-            let played: Box<dyn Feed> = Box::new(Played::open(track, clock, stop.clone()));
-            Ok(if faults.touches(&name) { Box::new(Faulty::new(played, &name, faults.clone())) } else { played })
+            let feed: Box<dyn Feed> = if let Some(SensorSource::Udp(plan)) = &source {
+                Box::new(udp::Heard::open(&udp::options(plan)?, &name, notes.clone())?)
+            } else {
+                let track: Track = track.clone().ok_or_else(|| anyhow::anyhow!("it has no source"))?;
+                Box::new(Played::open(track, clock, stop.clone()))
+            };
+            Ok(if faults.touches(&name) { Box::new(Faulty::new(feed, &name, faults.clone())) } else { feed })
         })
     }
 }

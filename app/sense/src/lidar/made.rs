@@ -75,6 +75,8 @@ pub struct MadeOuster {
     turns_hz: f64,
     /// Sensor clock at packet 0, nanoseconds.
     pub start_ns: u64,
+    /// Number of the sensor's run, below 2^16.
+    pub initialization_id: u16,
     /// By column of the turn and row, ranges in millimetres.
     ranges_mm: Vec<u32>,
 }
@@ -94,7 +96,7 @@ impl MadeOuster {
             let range = |elevation: &f64| (range_m(azimuth, elevation.to_radians()) * 1e3) as u32;
             ranges_mm.extend(metadata.altitudes_deg.iter().map(range));
         }
-        Ok(Self { metadata: Arc::new(metadata), turns_hz, start_ns: 0, ranges_mm })
+        Ok(Self { metadata: Arc::new(metadata), turns_hz, start_ns: 0, initialization_id: 1, ranges_mm })
     }
 
     /// The metadata of the sensor.
@@ -115,6 +117,7 @@ impl MadeOuster {
         let mut bytes = Vec::with_capacity(self.metadata.packet_bytes());
         bytes.extend([1, 0]);
         bytes.extend((turn as u16).to_le_bytes());
+        bytes.extend(self.initialization_id.to_le_bytes());
         bytes.resize(32, 0);
         for column in index * columns_per_packet..(index + 1) * columns_per_packet {
             let turned = turn as f64 + column as f64 / columns_per_frame as f64;

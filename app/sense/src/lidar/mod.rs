@@ -1,7 +1,7 @@
 //! LiDARs that speak in packets: Velodyne VLP-16 and HDL-32E, Ouster by its metadata, Livox Mid-360.
 //!
 //! [`Assembler`] turns one sensor's packets into [`Frame`]s, whatever brought them: `recorded/` reads captures and rosbag2
-//! recordings as a drive. Parsers are sans I/O, cannot panic and never read beyond a packet. Every packet ends in one of
+//! recordings as a drive, `udp/` listens on a socket. Parsers are sans I/O, cannot panic and never read beyond a packet. Every packet ends in one of
 //! [`PacketCounts`]' classes.
 
 mod assembler;
@@ -13,9 +13,11 @@ mod frame;
 mod livox;
 pub mod made;
 mod model;
+mod mount;
 mod ouster;
 pub(crate) mod recorded;
 mod sequence;
+mod udp;
 mod velodyne;
 
 pub use assembler::{Assembler, FrameOptions};
@@ -24,3 +26,4 @@ pub use fault::PacketFault;
 pub use frame::{Extent, Frame};
 pub use model::{LidarModel, ModelName};
 pub use ouster::{Column, OusterMetadata, OusterPacket, Pixel};
+pub use udp::{BUFFER_BYTES, UdpCounts, UdpError, UdpFrame, UdpLidar, UdpOptions, heard};

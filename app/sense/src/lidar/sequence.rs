@@ -56,6 +56,12 @@ impl Sequence {
         self.newest
     }
 
+    /// The sender says that it started again: the next place is the first.
+    pub fn restart(&mut self) {
+        self.newest = None;
+        self.restarts += 1;
+    }
+
     /// Enters a packet at `place`.
     pub fn enter(&mut self, place: u64) -> Place {
         let Some(newest) = self.newest else { return self.first(place) };

@@ -37,6 +37,8 @@ pub(super) struct Ouster {
     packets_per_frame: u64,
     /// Newest frame's number as sent, and counted without wrapping.
     newest: Option<(u32, u64)>,
+    /// The sensor's run, by its packets.
+    initialization: Option<u32>,
     /// By packet of the open frame: whether it came.
     came: Vec<bool>,
     books: Sequence,
@@ -52,6 +54,7 @@ impl Ouster {
             ranks,
             packets_per_frame: sent.max(1) as u64,
             newest: None,
+            initialization: None,
             came: vec![false; sent],
             books: Sequence::default(),
         }
@@ -75,23 +78,28 @@ impl Ouster {
     pub(super) fn take(&mut self, bytes: &[u8], arrived: Timestamp, turn: &mut Turn) -> Result<Fate, PacketFault> {
         let metadata = Arc::clone(&self.metadata);
         let packet = OusterPacket::parse(bytes, &metadata)?;
-        let sent = packet.frame_id();
-        let number = self.frame_number(sent);
         let rank = self.ranks.get(packet.index_in_frame()).copied().flatten().ok_or(PacketFault::Malformed {
             place: "measurement id",
             expected: "a column of the window",
             got: packet.index_in_frame() as u64,
         })?;
-        let place = number.saturating_mul(self.packets_per_frame).saturating_add(rank.into());
         let mut finished = false;
+        let initialization = packet.initialization_id();
+        if std::mem::replace(&mut self.initialization, initialization) != initialization && self.newest.is_some() {
+            finished = self.close(Close::Broken, turn);
+            self.books.restart();
+        }
+        let sent = packet.frame_id();
+        let number = self.frame_number(sent);
+        let place = number.saturating_mul(self.packets_per_frame).saturating_add(rank.into());
         match self.books.enter(place) {
             Place::Duplicate => return Ok(Fate::Duplicate),
             Place::Reordered if turn.open().is_none_or(|f| f.key != number) => return Ok(Fate::Late),
             Place::Reordered => {}
-            Place::Restart => finished = self.close(Close::Broken, turn),
+            Place::Restart => finished |= self.close(Close::Broken, turn),
             Place::Next { .. } => {
                 if turn.open().is_some_and(|f| f.key != number) {
-                    finished = self.close(Close::Cut, turn);
+                    finished |= self.close(Close::Cut, turn);
                 }
             }
         }

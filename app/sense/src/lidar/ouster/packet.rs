@@ -81,6 +81,15 @@ impl<'a> OusterPacket<'a> {
         }
     }
 
+    /// The number of the sensor's run, another after each start; the legacy format has none.
+    pub fn initialization_id(&self) -> Option<u32> {
+        match (self.metadata.profile.legacy, self.metadata.fusa) {
+            (true, _) => None,
+            (false, false) => Some(u32_at(self.bytes, 4) & 0x00FF_FFFF),
+            (false, true) => Some(u32_at(self.bytes, 0) >> 8),
+        }
+    }
+
     /// The first column that was measured; the first of all where none was.
     fn first(&self) -> Column<'a> {
         self.columns().find(Column::is_valid).unwrap_or_else(|| self.column(0))

@@ -13,13 +13,13 @@ mod sqlite;
 
 use std::path::{Path, PathBuf};
 
-use ocellus_percept::space::{LidarMount, Rig, Transform};
+use ocellus_percept::space::Rig;
 
 use super::assembler::{Assembler, FrameOptions};
 use super::counts::PacketCounts;
 use super::frame::Extent;
 use super::model::LidarModel;
-use crate::calib::{self, SensorSlot};
+use super::mount::rig;
 use crate::drive::{Drive, DriveInfo, DriveKind, Entry, SensorInfo, SensorKind, SweepInfo, TimeSource};
 use crate::error::{ReadError, SenseError};
 use crate::files::{list_files, rate_and_gaps};
@@ -106,7 +106,8 @@ pub(crate) fn open(path: &Path, options: &OpenOptions) -> Result<PacketDrive, Se
         lost.push("lidar: the recording holds no packet at all".to_owned());
         sensors.push(Sensor { name: "lidar".into(), stream: None, model, indexed: Indexed::default() });
     }
-    let (rig, rig_source) = rig(&sensors, options, &mut notes)?;
+    let names: Vec<_> = sensors.iter().map(|s| s.name.as_str()).collect();
+    let (rig, rig_source) = rig(&names, options.calib.as_deref(), &mut notes)?;
     Ok(assemble(path, Parts { sensors, packets, rig, rig_source, notes, lost, options: frame_options }))
 }
 
@@ -167,26 +168,6 @@ fn describe(sensor: &Sensor) -> SensorInfo {
         resolution_px: None,
         encoding: format!("{} packets of a {}", sensor.indexed.counts.received, sensor.model),
     }
-}
-
-fn rig(
-    sensors: &[Sensor],
-    options: &OpenOptions,
-    notes: &mut Vec<String>,
-) -> Result<(Rig, Option<String>), SenseError> {
-    let first = sensors.first().map(|s| s.name.as_str());
-    if let Some(given) = &options.calib {
-        let slot = |s| SensorSlot { name: s, kind: SensorKind::Lidar, size: None };
-        let slots: Vec<_> = sensors.iter().map(|s| slot(s.name.as_str())).collect();
-        let rig = calib::read_for(given, &slots, first, notes)?;
-        return Ok((rig, Some(given.display().to_string())));
-    }
-    let mut rig = Rig::default();
-    if let Some(name) = first {
-        notes.push(format!("the vehicle frame is {name}'s: its axes and origin"));
-        rig.lidars.insert(name.to_owned(), LidarMount { vehicle_from_lidar: Transform::identity() });
-    }
-    Ok((rig, first.map(|name| format!("none: the vehicle frame is {name}'s"))))
 }
 
 impl Drive for PacketDrive {
