@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod eval;
+mod faults;
 mod live;
 mod measure;
 mod networks;

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use ocellus_flow::ledger::Ticket;
 use ocellus_flow::pool::{Pooled, PooledShared};
+use ocellus_percept::blind::Blindness;
 use ocellus_percept::cloud::Cloud;
 use ocellus_percept::depth::DepthMap;
 use ocellus_percept::detection::Detection;
@@ -66,6 +67,8 @@ pub struct Frame {
     pub inputs: Vec<ModelInput>,
     /// How many networks will answer for this frame.
     pub parts: usize,
+    /// Whether it shows anything: a live camera may be covered or frozen.
+    pub blind: Option<Blindness>,
     /// The drive's own labels where they stand in for a detector, their classes indexing [`super::truth::Truth::classes`].
     pub truth: Vec<Detection>,
 }

@@ -299,7 +299,25 @@ impl Perceive {
         self.send(Perceived::bare(report))
     }
 
+    /// A picture that shows nothing: a line with its state and no `objects`, the picture for those who look.
+    fn blind_frame(&mut self, origin: Origin, frame: &Frame) -> bool {
+        let report = self.report(&origin, Trigger::Camera, SensorState::Blind, None);
+        self.parts.end_to_end[origin.sensor].record(origin.age());
+        let open = self.send(Perceived {
+            report: Arc::new(report),
+            picture: Some(frame.picture.clone()),
+            size_px: Some([frame.size.0 as u32, frame.size.1 as u32]),
+            depth: None,
+            age: origin.age(),
+        });
+        origin.ticket.processed();
+        open
+    }
+
     fn frame(&mut self, origin: Origin, frame: &Frame, answers: Vec<(usize, Answer)>) -> bool {
+        if frame.blind.is_some() {
+            return self.blind_frame(origin, frame);
+        }
         let mut candidates = std::mem::take(&mut self.candidates);
         candidates.clear();
         let classes = &self.parts.classes;

@@ -147,7 +147,14 @@ impl Source {
         *picture = payload.into_image();
         Some(read.map(|()| {
             let picture = picture.share();
-            Content::Frame(Frame { picture, size: (0, 0), inputs: Vec::new(), parts: 0, truth: Vec::new() })
+            Content::Frame(Frame {
+                picture,
+                size: (0, 0),
+                inputs: Vec::new(),
+                parts: 0,
+                blind: None,
+                truth: Vec::new(),
+            })
         }))
     }
 

@@ -6,6 +6,7 @@
 
 pub mod align;
 pub mod assess;
+pub mod blind;
 pub mod cloud;
 pub mod depth;
 pub mod detection;

@@ -62,6 +62,12 @@ impl LiveDrive {
             entry_offset += source.drive.entries().len();
             sources.push(source);
         }
+        // What holds of all the sources holds of the run: the simulated vehicle's outline, say.
+        if let [first, rest @ ..] = sources.as_slice()
+            && rest.iter().all(|s: &Source| s.drive.info().kind == first.drive.info().kind)
+        {
+            info.kind = first.drive.info().kind;
+        }
         Ok(Self { info, sources, clock: OnceLock::new() })
     }
 

@@ -1,8 +1,8 @@
 //! How the sensors of a live run are: their states by time-outs, restarts, and what was lost. Read by the watching thread,
 //! by `/health` and `/metrics`, and at the end of the run.
 //!
-//! A sensor is fresh while its frames come at its rate, late after `late` without one, stale after `stale`. A sensor
-//! whose source has ended orderly has no state.
+//! A sensor is fresh while its frames come at its rate, late after `late` without one, stale after `stale`, blind where
+//! frames come and show nothing. A sensor whose source has ended orderly has no state.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -52,6 +52,7 @@ struct Entry {
     name: String,
     limits: Limits,
     last_frame: Option<Instant>,
+    blind: bool,
     ended: bool,
     down: bool,
     state: SensorState,
@@ -136,6 +137,7 @@ impl Health {
                 name,
                 limits,
                 last_frame: None,
+                blind: false,
                 ended: false,
                 down: false,
                 state: SensorState::Fresh,
@@ -153,6 +155,13 @@ impl Health {
             s.last_frame = Some(at);
             s.down = false;
         });
+    }
+
+    /// Whether the sensor's frames show nothing; whether that is news.
+    pub fn blind(&self, sensor: usize, blind: bool) -> bool {
+        let mut news = false;
+        self.change(sensor, |s| news = std::mem::replace(&mut s.blind, blind) != blind);
+        news
     }
 
     /// The sensor's source failed and will be opened again.
@@ -271,6 +280,8 @@ impl Entry {
             None
         } else if silent > self.limits.stale {
             Some(SensorState::Stale)
+        } else if self.blind {
+            Some(SensorState::Blind)
         } else if silent > self.limits.late {
             Some(SensorState::Late)
         } else {
@@ -327,6 +338,8 @@ mod tests {
         let changes = health.report().changes;
         let to: Vec<_> = changes.iter().map(|c| c.to).collect();
         assert_eq!(to, [SensorState::Late, SensorState::Stale, SensorState::Fresh]);
+        assert!(health.blind(0, true) && !health.blind(0, true), "news once");
+        assert_eq!(states(&health, ms(720)), Some(SensorState::Blind));
         health.ended(0);
         assert_eq!(states(&health, ms(9000)), None);
     }

@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use anyhow::{Result, anyhow};
 use ocellus_flow::queue::{Receiver, Sender};
 use ocellus_flow::stage::Stage;
+use ocellus_percept::blind::BlindWatch;
+use ocellus_percept::image::ImageView;
 
 use super::clock::LiveClock;
 use super::faults::Faults;
@@ -47,13 +49,14 @@ pub struct Preparing {
 impl Preparing {
     /// Prepares frames until the sensor ends.
     pub fn run(self, input: &Receiver<Item>) -> Result<()> {
-        let mut worker = (self.make)()?;
+        let (mut worker, mut watch) = ((self.make)()?, BlindWatch::default());
         while let Some(mut item) = input.recv() {
             item.index = self.index.fetch_add(1, Ordering::Relaxed);
             let (seq, at_s) = (item.origin.seq, self.clock.seconds(item.origin.t));
             let step = AssertUnwindSafe(|| {
                 self.faults.prepare(&self.name, seq, at_s);
-                let Ok(item) = worker.step(item);
+                let Ok(mut item) = worker.step(item);
+                self.look(&mut watch, &mut item, worker.image.view());
                 item
             });
             match catch_unwind(step) {
@@ -70,6 +73,34 @@ impl Preparing {
             }
         }
         Ok(())
+    }
+
+    /// Whether a frame shows anything: `picture` is what was decoded of it. A sweep that does not is lost; a picture keeps
+    /// its way, so that it can be looked at, and nobody is asked what is on it.
+    fn look(&self, watch: &mut BlindWatch, item: &mut Item, picture: ImageView<'_>) {
+        let blind = match &mut item.content {
+            Content::Frame(frame) => {
+                frame.blind = watch.picture(picture);
+                if frame.blind.is_some() {
+                    frame.inputs.clear();
+                    frame.parts = 0;
+                }
+                frame.blind
+            }
+            Content::Sweep(cloud) => {
+                let blind = watch.sweep(cloud);
+                if blind.is_some() {
+                    item.content = Content::Lost("blind");
+                }
+                blind
+            }
+            Content::Lost(_) => return,
+        };
+        if self.health.blind(item.origin.sensor, blind.is_some())
+            && let Some(blind) = blind
+        {
+            self.notes.say("blind", format!("{}: its frames are {}", self.name, blind.name()));
+        }
     }
 
     /// Sends a frame to perception and its inputs to the networks. False where they take no more.
