@@ -109,7 +109,7 @@ const CASES: [Case; 12] = [
     },
     Case {
         name: "disconnect",
-        make: "for_s = 1.5",
+        make: "for_s = 1.2",
         code: 3,
         found: |t| {
             assert!(t.front_health()["restarts"].as_u64().unwrap() >= 1, "{:#}", t.live);

@@ -93,14 +93,8 @@ impl Capture {
         let restart = Restart::new(RETRY.0, RETRY.1, SETTLED);
         supervised(&self.name, &self.stop, restart, || self.stream(&mut stream, heart), failed);
         heart.rest();
-        if self.is_current(mine) {
-            if !self.stop.is_stopping() {
-                self.health.ended(self.sensor);
-            }
-            // A thread of this sensor that was abandoned holds an end of its queue still.
-            if mine > 0 {
-                self.output.close();
-            }
+        if self.is_current(mine) && !self.stop.is_stopping() {
+            self.health.ended(self.sensor);
         }
     }
 
@@ -116,6 +110,9 @@ impl Capture {
             heart.beat(now_ns());
             let polled = feed.next(PATIENCE, &mut stream.scratch).map_err(|e| format!("{e:#}"))?;
             if !self.is_current(stream.mine) {
+                if let Polled::Frame(Captured { missed, overrun, .. }) = polled {
+                    self.book.lost_unseen(1 + missed + overrun, "abandoned_thread");
+                }
                 return Ok(());
             }
             match polled {

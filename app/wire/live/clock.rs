@@ -8,8 +8,10 @@ use std::time::{Duration, Instant, SystemTime};
 
 use ocellus_percept::time::Timestamp;
 
-/// A stamp further than this from the host's clock is not of this moment: a clock not set, or set anew (TAI is 37 s off).
-const STAMP_OFF_MAX_S: f64 = 1.0;
+/// A stamp further ahead of the host's clock than this is not of this moment: a clock not set, or set anew (TAI is 37 s off).
+const AHEAD_MAX_S: f64 = 1.0;
+/// Nor is one further back than this: a frame may be held up for seconds.
+const BEHIND_MAX_S: f64 = 5.0;
 /// Share of the newest frame in the typical age of a sensor's frames.
 const AGE_SHARE: f64 = 0.1;
 
@@ -76,7 +78,7 @@ impl StampGuard {
     pub fn judge(&mut self, t: Timestamp, received: Timestamp) -> Stamp {
         let age_s = received.seconds_since(t);
         let rises = self.last.is_none_or(|last| t > last);
-        if rises && age_s.abs() <= STAMP_OFF_MAX_S {
+        if rises && (-AHEAD_MAX_S..=BEHIND_MAX_S).contains(&age_s) {
             self.age_s += AGE_SHARE * (age_s.max(0.0) - self.age_s);
             self.last = Some(t);
             return Stamp::Own(t);

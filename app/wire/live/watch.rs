@@ -75,7 +75,7 @@ fn spawn(capture: &Capture, crew: &Crew, hearts: &Heartbeats) -> Result<ThreadId
 }
 
 impl Watch {
-    /// Watches until the run stops.
+    /// Watches until the run stops or all sensors have ended.
     pub fn run(mut self, stop: &Stop) -> Result<()> {
         let began = Instant::now();
         self.systemd.ready();
@@ -96,6 +96,13 @@ impl Watch {
             if self.end.is_some_and(|end| began.elapsed() >= end) {
                 stop.request(StopReason::End);
             }
+            if self.captures.iter().all(|w| self.crew.is_finished(w.thread)) {
+                break;
+            }
+        }
+        // No sensor gives anything more. Closed by name, since an abandoned thread holds an end of its queue still.
+        for watched in &self.captures {
+            watched.capture.output.close();
         }
         self.systemd.stopping();
         Ok(())
