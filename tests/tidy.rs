@@ -19,7 +19,7 @@ const EDGES: [(&str, &[&str]); 8] = [
 ];
 
 /// Foreign packages with owners: no other crate may depend on them.
-const OWNERS: [(&str, &[&str]); 10] = [
+const OWNERS: [(&str, &[&str]); 12] = [
     ("ort", &["infer"]),
     ("nokhwa", &["sense"]),
     ("image", &["sense"]),
@@ -29,6 +29,8 @@ const OWNERS: [(&str, &[&str]); 10] = [
     ("nix", &["sense"]),
     ("prost", &["distill"]),
     ("rayon", &["world", "judge", "distill"]),
+    ("gemm-common", &["distill"]),
+    ("gemm-f32", &["distill"]),
     ("anyhow", &["ocellus"]),
 ];
 

@@ -200,7 +200,7 @@ impl Recipe {
 
     fn check(&self) -> Result<(), RecipeError> {
         let [height, width] = self.data.size;
-        let sized = |n: usize| n > 0 && n % COARSEST == 0;
+        let sized = |n: usize| n > 0 && n.is_multiple_of(COARSEST);
         check(sized(height) && sized(width), "data.size", &self.data.size, "[rows, columns], multiples of 32")?;
         let n = &self.network;
         check(n.widths.iter().all(|w| (1..=1024).contains(w)), "network.widths", &n.widths, "1 to 1024 channels each")?;

@@ -11,13 +11,13 @@ const TINY: f32 = 1e-4;
 /// no part. Nothing known gives 0.
 pub fn depth_loss(found: &[f32], truth: &[f32], columns: usize, weights: [f32; 2], grad: &mut [f32]) -> [f64; 2] {
     let gap: Vec<f32> = found.iter().zip(truth).map(|(f, t)| f - t).collect();
-    let silog = silog(&gap, weights[0], grad);
+    let silog = silog_of(&gap, weights[0], grad);
     let steps = STEPS.map(|step| gradient_gap(&gap, columns, step, weights[1] / STEPS.len() as f32, grad));
     [silog, steps.iter().sum::<f64>() / STEPS.len() as f64]
 }
 
 /// `sqrt(mean g² - 0.5 (mean g)²)`.
-fn silog(gap: &[f32], weight: f32, grad: &mut [f32]) -> f64 {
+pub(crate) fn silog_of(gap: &[f32], weight: f32, grad: &mut [f32]) -> f64 {
     let known = || gap.iter().filter(|g| g.is_finite());
     let n = known().count();
     if n == 0 {

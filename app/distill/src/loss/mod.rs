@@ -7,3 +7,4 @@ pub mod dual;
 pub mod grid;
 pub mod mask;
 pub mod student;
+pub mod teach;

@@ -355,32 +355,90 @@ fn through_norm(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::student::student;
-    use crate::recipe::NetworkTable;
+    use crate::data::random::Random;
+    use crate::net::graph::ConvNorm;
+
+    /// A small network with every kind of layer.
+    fn small() -> Graph {
+        let mut g = Graph::new([2, 6, 8]);
+        let a = g.conv_norm("a", 0, ConvNorm::of(4, 1));
+        let b = g.conv_norm("b", a, ConvNorm::of(3, 2));
+        let c = g.conv_norm("c", a, ConvNorm::lateral(3));
+        let up = g.double(b);
+        let sum = g.add(c, up, true);
+        g.head("out", sum, 2, 0.1);
+        g.head("coarse", b, 1, 0.0);
+        g
+    }
+
+    fn numbers(n: usize, seed: u64) -> Vec<f32> {
+        let mut random = Random::new(seed, &[]);
+        (0..n).map(|_| random.range(-1.0, 1.0)).collect()
+    }
+
+    fn values_of(g: &Graph) -> Values {
+        let start = |(i, p): (usize, &crate::net::graph::Parameter)| {
+            let base = if p.name.ends_with("scale") { 1.0 } else { 0.0 };
+            numbers(p.len(), i as u64).into_iter().map(|v| base + 0.4 * v).collect()
+        };
+        g.parameters.iter().enumerate().map(start).collect()
+    }
+
+    /// A loss that weighs every output.
+    fn weighed(g: &Graph, tape: &Tape, weights: &[Vec<f32>]) -> f64 {
+        let of = |((_, node), w): (&(String, NodeId), &Vec<f32>)| -> f64 {
+            tape.value(*node).iter().zip(w).map(|(v, w)| f64::from(v * v * w)).sum()
+        };
+        g.outputs.iter().zip(weights).map(of).sum()
+    }
 
     #[test]
-    #[ignore]
-    fn speed() {
-        let g = student(&NetworkTable::default(), 7, [192, 320]);
-        eprintln!("params {} macs {}M", g.parameter_count(), g.macs() / 1_000_000);
-        let values: Values = g
-            .parameters
-            .iter()
-            .enumerate()
-            .map(|(k, p)| (0..p.len()).map(|i| (((i * 7919 + k * 31) % 1000) as f32 / 500.0 - 1.0) * 0.05).collect())
-            .collect();
-        let x: Vec<f32> = (0..16 * g.nodes[0].len()).map(|i| (i * 7919 % 1000) as f32 / 1000.0).collect();
+    fn gradients_are_those_of_finite_differences() {
+        let (g, batch) = (small(), 3);
+        let values = values_of(&g);
+        let pictures = numbers(batch * g.nodes[0].len(), 99);
+        let weights: Vec<Vec<f32>> =
+            g.outputs.iter().map(|(_, n)| numbers(batch * g.nodes[*n].len(), 7 + *n as u64)).collect();
         let mut tape = Tape::default();
+        tape.forward(&g, &values, None, &pictures);
+        let seeds: Vec<(NodeId, Vec<f32>)> = g
+            .outputs
+            .iter()
+            .zip(&weights)
+            .map(|((_, n), w)| (*n, tape.value(*n).iter().zip(w).map(|(v, w)| 2.0 * v * w).collect()))
+            .collect();
+        let seeds: Vec<(NodeId, &[f32])> = seeds.iter().map(|(n, s)| (*n, &s[..])).collect();
         let mut grads = values.clone();
-        for _ in 0..4 {
-            let t = std::time::Instant::now();
-            tape.forward(&g, &values, None, &x);
-            let a = t.elapsed();
-            let seeds: Vec<(NodeId, Vec<f32>)> =
-                g.outputs.iter().map(|(_, n)| (*n, vec![1e-3; tape.value(*n).len()])).collect();
-            let s: Vec<(NodeId, &[f32])> = seeds.iter().map(|(n, v)| (*n, &v[..])).collect();
-            tape.backward(&g, &values, &s, &mut grads);
-            eprintln!("forward {a:?} both {:?}", t.elapsed());
+        tape.backward(&g, &values, &seeds, &mut grads);
+        for (index, parameter) in g.parameters.iter().enumerate() {
+            let largest = grads[index].iter().map(|v| v.abs()).fold(0.1, f32::max);
+            for at in (0..parameter.len()).step_by(7) {
+                let mut moved = |by: f32| {
+                    let mut values = values.clone();
+                    values[index][at] += by;
+                    tape.forward(&g, &values, None, &pictures);
+                    weighed(&g, &tape, &weights)
+                };
+                let slope = (moved(2e-3) - moved(-2e-3)) / 4e-3;
+                let gap = (slope - f64::from(grads[index][at])).abs();
+                // ReLUs that switch within the step and f32 leave a few thousandths.
+                assert!(gap < 0.03 * f64::from(largest), "{} {at}: {} and {slope}", parameter.name, grads[index][at]);
+            }
+        }
+    }
+
+    #[test]
+    fn pictures_do_not_depend_on_their_batch_when_norms_are_fixed() {
+        let g = small();
+        let values = values_of(&g);
+        let running: Vec<Running> = g.norms.iter().map(|&n| Running::new(n)).collect();
+        let pictures = numbers(5 * g.nodes[0].len(), 5);
+        let (mut all, mut one) = (Tape::default(), Tape::default());
+        all.forward(&g, &values, Some(&running), &pictures);
+        one.forward(&g, &values, Some(&running), &pictures[3 * g.nodes[0].len()..4 * g.nodes[0].len()]);
+        for (_, node) in &g.outputs {
+            let n = g.nodes[*node].len();
+            assert_eq!(&all.value(*node)[3 * n..4 * n], one.value(*node));
         }
     }
 }

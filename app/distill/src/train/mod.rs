@@ -130,3 +130,6 @@ fn differentiate(
     tape.backward(graph, &state.values, &seeds, grads);
     parts
 }
+
+#[cfg(test)]
+mod tests;
