@@ -140,7 +140,10 @@ impl Capture {
             ticket.dropped("duplicate");
             return true;
         }
-        let t = self.stamp(&captured, &mut stream.guard);
+        let Some(t) = self.stamp(&captured, &mut stream.guard) else {
+            ticket.dropped("overtaken");
+            return true;
+        };
         let seq = captured.seq;
         let Some(content) = self.content(captured.read, &mut stream.scratch) else {
             ticket.dropped("no_buffer");
@@ -170,17 +173,18 @@ impl Capture {
         !closed
     }
 
-    /// The frame's stamp, or the host's where it cannot be believed.
-    fn stamp(&self, captured: &Captured, guard: &mut StampGuard) -> Timestamp {
+    /// The frame's stamp, or the host's where it cannot be believed; `None` where a later frame has come before it.
+    fn stamp(&self, captured: &Captured, guard: &mut StampGuard) -> Option<Timestamp> {
         match guard.judge(captured.t, self.clock.at(captured.received_at)) {
-            Stamp::Own(t) => t,
+            Stamp::Overtaken => None,
+            Stamp::Own(t) => Some(t),
             Stamp::ByHost(t) => {
                 self.health.clock_fault(self.sensor);
                 let off_s = captured.t.seconds_since(t);
                 let (name, seq) = (&self.name, captured.seq);
                 self.notes
                     .say("clock", format!("{name} frame {seq}: its stamp is {off_s:+.3} s off: the host's is taken"));
-                t
+                Some(t)
             }
         }
     }

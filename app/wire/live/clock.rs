@@ -63,6 +63,8 @@ pub enum Stamp {
     Own(Timestamp),
     /// The sensor's could not be believed: when the frame came, less the sensor's usual delay.
     ByHost(Timestamp),
+    /// It is of this moment and not after the last one: the frame was overtaken.
+    Overtaken,
 }
 
 /// Watches over one sensor's stamps: they must rise, and be of this moment.
@@ -74,11 +76,14 @@ pub struct StampGuard {
 }
 
 impl StampGuard {
-    /// Judges the stamp `t` of a frame that came at `received` (the run's clock). What is answered rises from frame to frame.
+    /// Judges the stamp `t` of a frame that came at `received` (the run's clock). Stamps that are answered rise from frame to frame.
     pub fn judge(&mut self, t: Timestamp, received: Timestamp) -> Stamp {
         let age_s = received.seconds_since(t);
         let rises = self.last.is_none_or(|last| t > last);
-        if rises && (-AHEAD_MAX_S..=BEHIND_MAX_S).contains(&age_s) {
+        if (-AHEAD_MAX_S..=BEHIND_MAX_S).contains(&age_s) {
+            if !rises {
+                return Stamp::Overtaken;
+            }
             self.age_s += AGE_SHARE * (age_s.max(0.0) - self.age_s);
             self.last = Some(t);
             return Stamp::Own(t);
@@ -120,10 +125,19 @@ mod tests {
         let mut guard = StampGuard::default();
         let mut last = at(-1.0);
         for (t, received) in [(0.0, 0.0), (0.0, 0.0), (-0.5, 0.0), (0.9, 0.1), (0.2, 0.2), (-40.0, 0.3), (0.31, 0.31)] {
-            let (Stamp::Own(stamp) | Stamp::ByHost(stamp)) = guard.judge(at(t), at(received));
-            assert!(stamp > last, "{t} at {received}");
-            last = stamp;
+            if let Stamp::Own(stamp) | Stamp::ByHost(stamp) = guard.judge(at(t), at(received)) {
+                assert!(stamp > last, "{t} at {received}");
+                last = stamp;
+            }
         }
+    }
+
+    #[test]
+    fn a_frame_that_was_overtaken_gets_no_stamp_of_another_moment() {
+        let mut guard = StampGuard::default();
+        assert_eq!(guard.judge(at(1.0), at(1.1)), Stamp::Own(at(1.0)));
+        assert_eq!(guard.judge(at(0.5), at(1.2)), Stamp::Overtaken);
+        assert_eq!(guard.judge(at(1.1), at(1.2)), Stamp::Own(at(1.1)));
     }
 
     #[test]

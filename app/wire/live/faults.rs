@@ -99,13 +99,15 @@ pub struct Faulty {
     frozen: Option<Payload>,
     /// Frames lost here since the last one given out.
     missed: u64,
+    /// Frames not made in time since then.
+    overrun: u64,
 }
 
 impl Faulty {
     /// Lets `faults` happen to `inner`, the feed of `sensor`.
     pub fn new(inner: Box<dyn Feed>, sensor: &str, faults: Faults) -> Self {
         let (sensor, held) = (sensor.to_owned(), VecDeque::new());
-        Self { inner, sensor, faults, held, frozen: None, missed: 0 }
+        Self { inner, sensor, faults, held, frozen: None, missed: 0, overrun: 0 }
     }
 
     /// A held frame whose moment has come.
@@ -128,6 +130,7 @@ impl Faulty {
         let met = |kind| faults.of_frame(kind, sensor, frame).map(|f| Duration::from_secs_f64(f.ms.max(0.0) * 1e-3));
         if met(FaultKind::Drop).is_some() {
             self.missed += 1 + captured.missed;
+            self.overrun += captured.overrun;
             return None;
         }
         if met(FaultKind::Freeze).is_some() {
@@ -145,6 +148,7 @@ impl Faulty {
             captured.t = captured.t.plus_seconds(fault.ms * 1e-3);
         }
         captured.missed += std::mem::take(&mut self.missed);
+        captured.overrun += std::mem::take(&mut self.overrun);
         let again = met(FaultKind::Duplicate).is_some();
         let due = captured.received_at + met(FaultKind::Delay).unwrap_or_default();
         if again {

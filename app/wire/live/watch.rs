@@ -100,8 +100,8 @@ impl Watch {
                 break;
             }
         }
-        // No sensor gives anything more. Closed by name, since an abandoned thread holds an end of its queue still.
-        for watched in &self.captures {
+        // A thread that was abandoned holds an end of its sensor's queue still.
+        for watched in self.captures.iter().filter(|w| w.capture.current.load(Ordering::Acquire) > 0) {
             watched.capture.output.close();
         }
         self.systemd.stopping();
