@@ -28,7 +28,7 @@ pub use vouched::Vouched;
 pub struct ModelRequest {
     /// ONNX file, folder with model.toml, or name under models/.
     pub path: PathBuf,
-    /// Provider names in order of preference.
+    /// Provider names in order of preference; where empty, those of the manifest, else the CPU.
     pub providers: Vec<String>,
     /// The provider without which loading fails with exit code 4.
     pub require: Option<String>,
@@ -37,14 +37,9 @@ pub struct ModelRequest {
 }
 
 impl ModelRequest {
-    /// The model at `path` on the CPU.
+    /// The model at `path` on the providers its manifest names, else on the CPU.
     pub fn new(path: PathBuf) -> Self {
-        Self {
-            path,
-            providers: vec!["cpu".to_owned()],
-            require: None,
-            intra_threads: SessionOptions::default().intra_threads,
-        }
+        Self { path, providers: Vec::new(), require: None, intra_threads: SessionOptions::default().intra_threads }
     }
 }
 
@@ -136,7 +131,8 @@ pub fn load(runtime: &Runtime, request: &ModelRequest) -> Result<Model> {
     let mut scores = ScoreRules::default();
     if let Some(told) = &parsed {
         scores = ScoreRules::of(told, &spec.classes).with_context(at).map_err(exit::usage)?;
-        if let Some(wanted) = told.providers.as_ref().filter(|wanted| **wanted != request.providers) {
+        let overruled = |wanted: &&Vec<String>| !request.providers.is_empty() && **wanted != request.providers;
+        if let Some(wanted) = told.providers.as_ref().filter(overruled) {
             let (used, wanted) = (request.providers.join(", "), wanted.join(", "));
             spec.guesses.push(format!("providers {used}: the launch file decides; model.toml would have {wanted}"));
         }
@@ -192,11 +188,15 @@ fn shape_inputs(network: &mut Network, spec: &ModelSpec) -> Result<()> {
 
 fn session_options(request: &ModelRequest, manifest: Option<&ModelManifest>) -> Result<SessionOptions> {
     let parse = |name: &String| Provider::from_str(name).map_err(exit::usage);
+    let told = Some(&request.providers).filter(|told| !told.is_empty());
+    let by_default = SessionOptions::default();
+    let providers = told.or(manifest.and_then(|m| m.providers.as_ref()));
+    let providers = providers.map(|names| names.iter().map(parse).collect()).transpose()?;
     Ok(SessionOptions {
-        providers: request.providers.iter().map(parse).collect::<Result<_>>()?,
+        providers: providers.unwrap_or(by_default.providers),
         require: request.require.as_ref().or(manifest.and_then(|m| m.require.as_ref())).map(parse).transpose()?,
         intra_threads: request.intra_threads,
-        ..SessionOptions::default()
+        ..by_default
     })
 }
 

@@ -39,8 +39,8 @@ pub struct Detect {
     /// Most detections per picture.
     #[arg(long, default_value_t = 100)]
     max: usize,
-    /// Providers in order of preference.
-    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "cpu")]
+    /// Providers in order of preference; the model's own, else the CPU, unless told.
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
     providers: Vec<String>,
     /// The provider without which the run must not start (exit code 4).
     #[arg(long, value_name = "PROVIDER")]

@@ -29,7 +29,7 @@ pub struct Inspect {
     #[arg(long, value_name = "JSON")]
     meta: Option<PathBuf>,
     /// Providers to load a model with, in order of preference.
-    #[arg(long = "provider", value_name = "LIST", value_delimiter = ',', default_value = "cpu")]
+    #[arg(long = "provider", value_name = "LIST", value_delimiter = ',')]
     providers: Vec<String>,
     /// The ONNX Runtime library.
     #[arg(long, value_name = "FILE")]

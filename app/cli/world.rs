@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
-use ocellus_sense::{OpenOptions, SimulatedOptions};
+use ocellus_sense::{OpenOptions, SimulatedCamera, SimulatedOptions};
 
 use super::record;
 use crate::exit::{self, Outcome};
@@ -40,6 +40,12 @@ pub struct World {
     /// Width and height of pictures.
     #[arg(long, value_name = "WxH", value_parser = size)]
     size: Option<(u32, u32)>,
+    /// Cameras, of camera, camera_left and camera_right.
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = camera)]
+    cameras: Vec<SimulatedCamera>,
+    /// Share of the pictures to leave out, chosen by the seed: a recording with dropped frames.
+    #[arg(long, value_name = "0..0.9", default_value_t = 0.0)]
+    missing: f64,
     /// JPEG quality of pictures.
     #[arg(long, default_value_t = recording::JPEG_QUALITY)]
     quality: u8,
@@ -56,12 +62,18 @@ impl World {
             lidar_beams: self.beams.unwrap_or(default.lidar_beams),
             lidar_columns: self.columns,
             resolution: self.size.unwrap_or(default.resolution),
-            ..default
+            cameras: if self.cameras.is_empty() { default.cameras } else { self.cameras },
+            missing: self.missing,
         };
         let options = OpenOptions { simulated, ..OpenOptions::default() };
         let drive = ocellus_sense::open(&self.scenario, &options).map_err(exit::usage)?;
         record::write(drive.as_ref(), &self.out, self.quality)
     }
+}
+
+fn camera(name: &str) -> Result<SimulatedCamera, String> {
+    let unknown = || format!("expected camera, camera_left or camera_right, got {name}");
+    SimulatedCamera::named(name).ok_or_else(unknown)
 }
 
 /// `640x384` as columns and rows.

@@ -42,7 +42,7 @@ pub struct ModelPlan {
     pub path: PathBuf,
     /// Cameras by name; all where `None`.
     pub sensors: Option<Vec<String>>,
-    /// Provider names in order of preference.
+    /// Provider names in order of preference; the model's own where empty.
     pub providers: Vec<String>,
     /// The provider without which the run must not start.
     pub require: Option<String>,
@@ -231,7 +231,7 @@ fn model(index: usize, table: &ModelTable) -> Result<ModelPlan> {
     Ok(ModelPlan {
         path,
         sensors: table.sensors.clone(),
-        providers: table.providers.clone().unwrap_or_else(|| vec!["cpu".to_owned()]),
+        providers: table.providers.clone().unwrap_or_default(),
         require: table.require.clone(),
         intra_threads,
         score: table.score,
@@ -264,7 +264,7 @@ mod tests {
     fn defaults_are_lossless_full_speed_and_two_threads() {
         let plan = plan("source.drive='d'\noutput.dir='o'\nmodel=[{path='m.onnx'}]").unwrap();
         assert_eq!((plan.speed, plan.threads, plan.models[0].intra_threads), (Speed::Max, 2, 2));
-        assert_eq!(plan.models[0].providers, ["cpu"]);
+        assert!(plan.models[0].providers.is_empty(), "the model's own");
         assert_eq!(plan.viewer, ViewerPlan::None);
     }
 

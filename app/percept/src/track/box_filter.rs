@@ -8,7 +8,7 @@
 //! steadily, all of centre, width and height obey x(t) = x + x' * t / (1 - g*t), where g is the box's relative growth
 //! per second; the prediction uses that, with the growth that width and height agree on.
 
-use super::picture::{CutEnds, Cuts};
+use super::cuts::{CutEnds, Cuts};
 use crate::detection::BoxPx;
 
 /// Detector jitter of a centre as a share of the box's size (ByteTrack: 1/20 of the height).
@@ -158,8 +158,13 @@ impl BoxFilter {
         self.cy.update(y.centre, doubt * CENTRE_SIGMA * size, age_s);
         self.width.update(x.extent, doubt * x.doubt * extent_sigma(x.extent), age_s);
         self.height.update(y.extent, doubt * y.doubt * extent_sigma(y.extent), age_s);
-        self.width.value = self.width.value.max(1.0);
-        self.height.value = self.height.value.max(1.0);
+        for (extent, cut) in [(&mut self.width, cuts.x), (&mut self.height, cuts.y)] {
+            extent.value = extent.value.max(1.0);
+            if cut.any() {
+                // Nobody sees it grow; a rate that nothing corrects would run away.
+                extent.rate = 0.0;
+            }
+        }
     }
 
     /// No detection: only the growth that width and height agree on goes on, because what was last seen narrowing was

@@ -6,10 +6,11 @@
 
 use nalgebra::Vector3;
 
+use super::box_filter::BoxFilter;
+use super::cuts::{Cuts, Picture};
 use super::kind::Kind;
 use super::lifecycle::TrackPhase;
 use super::motion::{GATE_D2, Measured};
-use super::picture::{Cuts, Picture};
 use super::track_state::Track;
 use crate::detection::BoxPx;
 
@@ -42,8 +43,10 @@ pub(super) struct Prepared {
     /// Index among the caller's observations.
     pub(super) index: u32,
     pub(super) bbox: Option<BoxPx>,
-    /// Which sides of the box the picture's edges cut; none where the picture's size is not known.
+    /// Which sides of the box are cut.
     pub(super) cuts: Cuts,
+    /// How far its position is from the vehicle's origin, metres.
+    pub(super) range_m: Option<f64>,
     pub(super) score: f32,
     pub(super) listed: bool,
     pub(super) class: u32,
@@ -56,6 +59,9 @@ pub(super) struct Gate {
     /// What the picture shows of the predicted box, grown by `grow` on each side; no number for a track without a box
     /// and for one that is expected outside the picture.
     window: BoxPx,
+    /// The whole predicted box.
+    whole: BoxPx,
+    picture: Option<Picture>,
     grow: f32,
     has_box: bool,
     /// The predicted position and the trace of its covariance; no number for a track without one.
@@ -78,6 +84,8 @@ impl Gate {
                 let shown = picture.map_or(Some(b.bbox()), |p| p.shown(&b.bbox(), grow));
                 shown.map_or(NOWHERE, |shown| grown(&shown, grow))
             }),
+            whole: track.boxes.as_ref().map_or(NOWHERE, BoxFilter::bbox),
+            picture: picture.copied(),
             grow,
             has_box: track.boxes.is_some(),
             position: motion.map_or_else(|| Vector3::repeat(f64::NAN), |m| m.position),
@@ -127,8 +135,15 @@ impl Gate {
         Some(fit + class_cost(track.class(), seen.class, kinds) + self.penalty)
     }
 
+    /// A box that comes out from behind something, with what is still hidden of it taken to be as the track expects.
+    fn uncovered(&self, bbox: &BoxPx, seen: &Prepared) -> BoxPx {
+        let completed = seen.cuts.completed(bbox, &self.whole);
+        self.picture.map_or(Some(completed), |p| p.shown(&completed, 0.0)).unwrap_or(*bbox)
+    }
+
     fn box_and_position_cost(&self, track: &Track, bbox: &BoxPx, seen: &Prepared) -> f64 {
-        let box_cost = 1.0 - f64::from(self.window.iou(&grown(bbox, self.grow)));
+        let compared = if track.phase == TrackPhase::Lost { self.uncovered(bbox, seen) } else { *bbox };
+        let box_cost = 1.0 - f64::from(self.window.iou(&grown(&compared, self.grow)));
         if track.motion.is_none() || seen.position.is_none() {
             return box_cost;
         }

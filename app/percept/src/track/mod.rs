@@ -4,7 +4,7 @@
 //! id means one object in the whole run and is never used again. A step takes the frame's observations and answers, in
 //! their order, which track each one is and what that track's filters now know.
 //!
-//! Parts: `box_filter` in pixels, `motion` in metres, `ego` (how the vehicle moved), `cost` and `associate` (who may be
+//! Parts: `cuts` (what cuts a box), `box_filter` in pixels, `motion` in metres, `ego` (how the vehicle moved), `cost` and `associate` (who may be
 //! who, and the cheapest choice), `lifecycle` (states), `track_state` (one track), `tracker` (the step).
 //! Deliberately absent: appearance embeddings, merging of tracks between cameras, risk (that is `assess`).
 
@@ -13,13 +13,13 @@ mod associate;
 mod box_filter;
 mod config;
 mod cost;
+mod cuts;
 mod ego;
 mod kind;
 mod kinematics;
 mod lifecycle;
 mod motion;
 mod observation;
-mod picture;
 mod track_state;
 mod tracker;
 

@@ -5,12 +5,12 @@ use nalgebra::{Isometry3, Matrix3, Rotation3};
 use super::associate::Associator;
 use super::config::TrackerConfig;
 use super::cost::{Gate, Prepared};
+use super::cuts::{Cuts, Picture, hides};
 use super::ego::{Ego, GroundFrame};
 use super::kind::Kind;
 use super::lifecycle::{TrackIds, TrackPhase};
 use super::motion::{KeptIn, Measured, MotionFilter};
 use super::observation::{Observation, TrackFrame};
-use super::picture::{Cuts, Picture};
 use super::track_state::{Track, TrackOutput, TrackView};
 use crate::detection::BoxPx;
 use crate::space::{Camera, CameraMount, Distortion};
@@ -253,6 +253,7 @@ impl Tracker {
                     index: index as u32,
                     bbox,
                     cuts,
+                    range_m: seen.position.map(|m| m.point.xyz.norm()),
                     score: seen.score,
                     listed: seen.listed,
                     class: seen.class,
@@ -261,8 +262,25 @@ impl Tracker {
             }
         }
         self.prepared.sort_unstable_by(canonical_order);
+        self.find_hidden_sides();
         self.track_of.clear();
         self.track_of.resize(self.prepared.len(), None);
+    }
+
+    /// Which sides of the observations' boxes end in a nearer one.
+    fn find_hidden_sides(&mut self) {
+        for far in 0..self.prepared.len() {
+            let Prepared { bbox: Some(bbox), range_m: Some(range_m), mut cuts, .. } = self.prepared[far] else {
+                continue;
+            };
+            for near in &self.prepared {
+                let Some((other, other_m)) = near.bbox.zip(near.range_m) else { continue };
+                if hides((&other, other_m), (&bbox, range_m)) {
+                    cuts.add_hidden_by(&bbox, &other);
+                }
+            }
+            self.prepared[far].cuts = cuts;
+        }
     }
 
     /// One stage of association; how many observations found their track.

@@ -94,7 +94,11 @@ pub(crate) fn open(path: &Path, options: &OpenOptions) -> Result<SimulatedDrive,
     let world = World::new(&scenario, seed).map_err(|source| SenseError::Scenario { file: path.into(), source })?;
     notes.push(format!("simulated: scenario '{}', seed {seed}", scenario.name));
     let (rig, rig_source) = rig(&sensors, options, &mut notes)?;
-    let entries = entries(&sensors, seconds);
+    let missing = simulated.missing()?;
+    let entries = entries(&sensors, seconds, |seq| is_missing(seed, seq, missing));
+    if missing > 0.0 {
+        notes.push(format!("simulated: {:.0} % of the pictures are missing, as asked", missing * 100.0));
+    }
     let duration_s = entries.last().map_or(0.0, |last| last.t.seconds_since(START));
     let infos: Vec<SensorInfo> = sensors.iter().enumerate().map(|(i, s)| describe(s, i, &entries)).collect();
     let pictures = infos.iter().filter(|s| s.kind == SensorKind::Camera).map(|s| s.count).sum();
@@ -163,14 +167,25 @@ fn rig(sensors: &[Sensor], options: &OpenOptions, notes: &mut Vec<String>) -> Re
     Ok((rig, given.display().to_string()))
 }
 
-/// All frames before `seconds`, at least one of each sensor.
-fn entries(sensors: &[Sensor], seconds: f64) -> Vec<Entry> {
+/// Whether picture `seq` is among the missing `share`: by a hash of seed and number (the finaliser of SplitMix64), the
+/// same for all cameras. The first is always there.
+fn is_missing(seed: u64, seq: u64, share: f64) -> bool {
+    let mut z = seed ^ seq.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    seq > 0 && ((z ^ (z >> 31)) as f64) < share * u64::MAX as f64
+}
+
+/// All frames before `seconds` but pictures that are missing, at least one of each sensor. Numbers tell of gaps.
+fn entries(sensors: &[Sensor], seconds: f64, is_missing: impl Fn(u64) -> bool) -> Vec<Entry> {
     /// A frame this close before the end, in frames, is at the end: 16 s at 10 Hz are 160 frames.
     const ROUNDING: f64 = 1e-6;
     let mut entries = Vec::new();
-    for (sensor, Sensor { hz, .. }) in sensors.iter().enumerate() {
+    for (sensor, Sensor { hz, device, .. }) in sensors.iter().enumerate() {
         let count = ((seconds * hz - ROUNDING).ceil() as u64).max(1);
-        entries.extend((0..count).map(|seq| Entry { t: START.plus_seconds(seq as f64 / hz), sensor, seq }));
+        let is_camera = matches!(device, Device::Camera { .. });
+        let there = (0..count).filter(|seq| !is_camera || !is_missing(*seq));
+        entries.extend(there.map(|seq| Entry { t: START.plus_seconds(seq as f64 / hz), sensor, seq }));
     }
     entries.sort_by_key(|e| (e.t, e.sensor, e.seq));
     entries

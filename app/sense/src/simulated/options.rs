@@ -18,6 +18,8 @@ const LIDAR_HZ: (f64, f64) = (1.0, 50.0);
 const SECONDS: (f64, f64) = (0.1, 600.0);
 /// Narrower pictures show nothing, larger ones take seconds each.
 const SIDE_PX: std::ops::RangeInclusive<u32> = 16..=4096;
+/// A drive of which less than a tenth is there is none.
+const MISSING_MAX: f64 = 0.9;
 /// More beams than any head has.
 const BEAMS_MAX: usize = 256;
 
@@ -40,6 +42,11 @@ impl SimulatedCamera {
             Self::Left => "camera_left",
             Self::Right => "camera_right",
         }
+    }
+
+    /// The camera of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Front, Self::Left, Self::Right].into_iter().find(|camera| camera.name() == name)
     }
 
     pub(super) fn setup(self, (width, height): (u32, u32)) -> CameraSetup {
@@ -71,6 +78,8 @@ pub struct SimulatedOptions {
     pub lidar_columns: Option<usize>,
     /// Columns and rows of every camera's pictures.
     pub resolution: (u32, u32),
+    /// Share of the pictures that are missing, chosen by the seed, 0 to 0.9: a recording with dropped frames.
+    pub missing: f64,
 }
 
 impl Default for SimulatedOptions {
@@ -84,6 +93,7 @@ impl Default for SimulatedOptions {
             lidar_beams: 32,
             lidar_columns: None,
             resolution: (640, 384),
+            missing: 0.0,
         }
     }
 }
@@ -119,6 +129,11 @@ impl SimulatedOptions {
         }
         let setup = LidarSetup { columns, spin_s: 1.0 / hz, ..roof_lidar(self.lidar_beams) };
         Ok((self.lidar_beams > 0).then_some((setup, hz)))
+    }
+
+    /// Share of missing pictures.
+    pub(super) fn missing(&self) -> Result<f64, SenseError> {
+        within("missing", Some(self.missing), 0.0, (0.0, MISSING_MAX))
     }
 
     /// The cameras, each once and of a size that can be rendered.
