@@ -125,6 +125,7 @@ fn simulated_options(plan: &SensorPlan) -> Result<SimulatedOptions> {
         lidar_beams: if plan.camera { 0 } else { plan.beams.unwrap_or(defaults.lidar_beams) },
         lidar_columns: plan.columns,
         resolution: plan.size.map_or(defaults.resolution, |[width, height]| (width, height)),
+        ..defaults
     })
 }
 
