@@ -284,7 +284,7 @@ fn two_networks_agree_or_part_without_labels_and_the_worst_frames_open_in_the_vi
 fn the_pipeline_is_judged_on_a_simulated_drive_with_every_subset_of_its_sensors() {
     let Some(model) = detector("nanodet_m_320") else { return };
     let said =
-        eval(&[&model, &"--data", &"world:motorway@3", &"--seconds", &"1", &"--with", &"driving,sensors", &"--json"]);
+        eval(&[&model, &"--data", &"world:cut_in@11", &"--seconds", &"1", &"--with", &"driving,sensors", &"--json"]);
     assert_eq!(said.code, 0, "{}", said.err);
     let body = json(&said);
     let k = &body["kinematics"]["distance_m"];
@@ -295,7 +295,8 @@ fn the_pipeline_is_judged_on_a_simulated_drive_with_every_subset_of_its_sensors(
         let row = sensors.iter().find(|s| s["sensors"] == serde_json::json!(names)).unwrap();
         row["score"].as_f64().unwrap()
     };
-    assert!(share(&["points", "camera"]) >= share(&["camera"]), "{sensors:?}");
+    // Parked cars and a van near by: the LiDAR places what the camera alone must guess.
+    assert!(share(&["points", "camera"]) > share(&["camera"]), "{sensors:?}");
 }
 
 #[test]

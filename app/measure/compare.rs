@@ -129,7 +129,7 @@ impl Pair<'_> {
         ReliabilityPair { teacher: bins(self.teacher), student: bins(self.student) }
     }
 
-    /// Precision against recall at IoU 0.5: all classes pooled, and the two with most objects.
+    /// Precision against recall at IoU 0.5: all classes pooled, and the one with most objects.
     pub fn curves(&self) -> Vec<CurvePair> {
         let pooled = |f: &Figures| -> Vec<(f64, f64)> {
             f.curve.thinned(CURVE_POINTS).iter().filter_map(|p| Some((p.recall?, p.precision?))).collect()
@@ -142,7 +142,7 @@ impl Pair<'_> {
         let mut classes: Vec<(u64, &str)> =
             self.teacher.coco.curves.iter().map(|c| (c.objects, c.class.as_str())).filter(|c| c.0 > 0).collect();
         classes.sort_by_key(|c| std::cmp::Reverse(c.0));
-        for (objects, class) in classes.into_iter().take(2) {
+        if let Some((objects, class)) = classes.into_iter().next() {
             let of = |f: &Figures| -> Vec<(f64, f64)> {
                 let precision = f.coco.curves.iter().find(|c| c.class == class).and_then(|c| c.precision_50.clone());
                 let points = precision.unwrap_or_default().into_iter().enumerate();

@@ -46,7 +46,7 @@ pub struct Cost {
     pub parameters_m: f64,
     /// Billions of multiply-accumulates a frame.
     pub macs_g: Option<f64>,
-    /// What is missing, and why.
+    /// What is missing, and why; of energy see there.
     pub notes: Vec<String>,
 }
 
@@ -78,7 +78,7 @@ pub fn of(runtime: &Runtime, subject: &mut Subject, data: &Data, core_w: f64) ->
     times.sort_by(f64::total_cmp);
     let bytes = subject.bytes()?;
     let Weight { file_bytes, tensor_bytes, parameters } = weigh(&bytes)?;
-    let mut notes = energy.notes.clone();
+    let mut notes = Vec::new();
     let macs_g = match macs(runtime, subject.spec(), &bytes, first) {
         Ok(macs) => Some(macs as f64 / 1e9),
         Err(error) => {
