@@ -88,6 +88,12 @@ fn a_fitted_map_is_stored_and_every_run_applies_it() {
     let text = std::fs::read_to_string(&manifest).unwrap();
     assert!(text.starts_with("# kept") && text.contains("[calibration]") && text.contains("tested on 40 others"));
 
+    // One number cannot mend this network: what would make its scores less honest is not stored.
+    let said = eval(&[&model, &"--data", &data, &"--fit", &"temperature", &"--into", &manifest]);
+    assert_eq!(said.code, 4, "{}", said.err);
+    assert!(said.err.contains("less honest"), "{}", said.err);
+    assert_eq!(std::fs::read_to_string(&manifest).unwrap(), text);
+
     // The same boxes, their scores through the table.
     let pictures = data.join("val2017");
     let detect = |model: &Path, out: &str| -> Vec<Value> {

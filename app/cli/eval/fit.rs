@@ -64,6 +64,13 @@ pub(super) fn run(eval: &Eval, model: &Path) -> Result<Outcome> {
     let cuts = Cuts { fit: FIT_FROM.min(eval.threshold), judge: eval.threshold };
     let fitted =
         recalibrate(&data.truth, &figures.at_half, method, cuts, (args.fit_share, args.seed)).map_err(exit::usage)?;
+    let worse = fitted.before.ece.zip(fitted.after.ece).filter(|(before, after)| after > before);
+    if let Some((before, after)) = worse.filter(|_| args.into.is_some()) {
+        return Err(exit::unmet(anyhow!(
+            "the map makes scores less honest on pictures it was not fitted on (D-ECE {before:.4} -> {after:.4}): nothing was \
+             stored; try the other --fit, or more pictures"
+        )));
+    }
     if let (Some(path), Some(text)) = (&args.into, manifest_text) {
         let provenance = format!(
             "fitted on {} pictures, tested on {} others (seed {}) of {}, data sha256 {}",
