@@ -18,6 +18,7 @@ pub mod loss;
 #[cfg(feature = "train")]
 pub mod net;
 pub mod onnx;
+pub mod quantize;
 #[cfg(feature = "train")]
 pub mod recipe;
 #[cfg(feature = "train")]
