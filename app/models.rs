@@ -14,12 +14,13 @@ use ocellus_percept::detection::Detection;
 use ocellus_percept::image::ImageView;
 use ocellus_percept::model::manifest::Precision;
 use ocellus_percept::model::{HeadFamily, IoInfo, ModelManifest, ModelSpec, ScoreMap, recognise};
-use ocellus_percept::tensor::{Decoder, Preprocessor, extra_inputs};
+use ocellus_percept::tensor::{Decoder, Letterbox, Preprocessor, TensorView, extra_inputs};
 use serde_json::{Value, json};
 
 use crate::exit;
 
 mod vouched;
+pub mod written;
 
 pub use vouched::Vouched;
 
@@ -250,6 +251,24 @@ fn shipped_names() -> Vec<String> {
 }
 
 impl Model {
+    /// Another network, fed and read as this one.
+    #[must_use]
+    pub fn with_network(&self, network: Network) -> Self {
+        Self {
+            file: self.file.clone(),
+            spec: self.spec.clone(),
+            manifest: self.manifest.clone(),
+            licence: self.licence.clone(),
+            told_score: self.told_score,
+            precision: self.precision,
+            teacher: self.teacher.clone(),
+            statement: self.statement.clone(),
+            scores: self.scores.clone(),
+            network,
+            library: self.library.clone(),
+        }
+    }
+
     /// Whether it looks for depth only.
     pub fn is_depth(&self) -> bool {
         self.spec.head == HeadFamily::Depth
@@ -379,5 +398,26 @@ impl PictureDetector {
             eprintln!("not finite: {} output values of {}", report.non_finite, spec.name);
         }
         Ok(())
+    }
+}
+
+/// A network on single pictures whose outputs the caller reads: for heads that give no detections, and for speed.
+pub struct PictureRunner {
+    model: Model,
+    preprocessor: Preprocessor,
+}
+
+impl PictureRunner {
+    /// Takes a loaded network.
+    pub fn new(model: Model) -> Result<Self> {
+        let preprocessor = Preprocessor::new(&model.spec.input)?;
+        Ok(Self { model, preprocessor })
+    }
+
+    /// Runs it on one picture and hands its outputs, and where the picture lies in its input, to `read`.
+    pub fn run<R>(&mut self, image: ImageView<'_>, read: impl FnOnce(&[TensorView<'_>], &Letterbox) -> R) -> Result<R> {
+        let Model { network, spec, .. } = &mut self.model;
+        let geometry = self.preprocessor.run(image, network.input_mut(&spec.input.name)?)?;
+        Ok(network.run(|outputs| read(outputs, &geometry))?)
     }
 }

@@ -80,7 +80,8 @@ pub fn record(
     Ok(recorded)
 }
 
-fn write_picture(
+/// Writes one picture as it is coded, or as JPEG of `quality` where it is pixels.
+pub fn write_picture(
     writer: &mut McapWriter,
     camera: &str,
     t: ocellus_percept::time::Timestamp,

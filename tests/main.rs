@@ -6,9 +6,11 @@
 mod bad_input;
 mod eval;
 mod faults;
+mod label;
 mod live;
 mod measure;
 mod networks;
+mod quantize;
 mod replay;
 mod support;
 mod tidy;

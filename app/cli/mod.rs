@@ -15,6 +15,8 @@ mod doctor;
 mod eval;
 mod export;
 mod inspect;
+mod label;
+mod quantize;
 mod record;
 mod replay;
 mod run;
@@ -60,6 +62,10 @@ pub enum Verb {
     /// Train a network on the simulated world and write it as ONNX with its manifest.
     #[cfg(feature = "train")]
     Distill(distill::Distill),
+    /// Pseudo labels for a drive by agreement of several teachers.
+    Label(label::Label),
+    /// An INT8 or FP16 twin of a network, calibrated on real pictures.
+    Quantize(quantize::Quantize),
     /// Say what a drive, a model, a calibration or a launch file holds.
     Inspect(inspect::Inspect),
     /// Fetch ONNX Runtime into the user's cache.
@@ -83,6 +89,8 @@ impl Verb {
             #[cfg(feature = "train")]
             Self::Distill(verb) => verb.run(),
             Self::Doctor(verb) => verb.run(),
+            Self::Label(verb) => verb.run(),
+            Self::Quantize(verb) => verb.run(),
             Self::Inspect(verb) => verb.run(),
             Self::Setup(verb) => verb.run(),
         }

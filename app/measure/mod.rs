@@ -10,6 +10,7 @@ pub mod data;
 pub mod depth;
 pub mod drives;
 pub mod driving;
+pub mod engine;
 pub mod figures;
 pub mod graph;
 mod labels;

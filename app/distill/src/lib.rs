@@ -13,6 +13,7 @@
 pub mod data;
 #[cfg(feature = "train")]
 pub mod export;
+pub mod label;
 #[cfg(feature = "train")]
 pub mod loss;
 #[cfg(feature = "train")]

@@ -74,7 +74,8 @@ impl Default for Options {
             activation: Activation::default(),
             reduce_range: false,
             keep: Vec::new(),
-            sqnr_floor_db: 20.0,
+            // Below it errors pile up: with layers of 20 to 28 dB on integers yolox_nano lost a fifth of its AP, without none.
+            sqnr_floor_db: 28.0,
             last_floor_db: 40.0,
         }
     }
@@ -219,10 +220,12 @@ fn observe(
     if let Some(tensor) = plan.tensors.keys().find(|t| !shown.contains(*t)) {
         return Err(QuantizeError::Missing { tensor: tensor.clone() });
     }
+    // The picture's own range is known and short: nothing of it is cut.
+    let pictures: BTreeSet<&str> = graph.input.iter().map(|i| i.name()).collect();
     if method != Method::MinMax {
         let mut counts = |_: usize, views: &[ocellus_percept::tensor::TensorView<'_>]| {
             for (name, values) in views.iter().filter_map(noise::floats) {
-                if let Some(seen) = observed.get_mut(name) {
+                if let Some(seen) = observed.get_mut(name).filter(|_| !pictures.contains(name)) {
                     seen.count(values);
                 }
             }

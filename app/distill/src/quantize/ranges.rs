@@ -136,6 +136,8 @@ impl Seen {
             let at = (middle.abs() / reach * BINS as f32) as usize;
             magnitudes[at.min(BINS - 1)] += *count as f64;
         }
+        // Zeros (padding, what a ReLU cut) need no resolution, and would drown the rest.
+        magnitudes[0] = magnitudes[1];
         let divergences = (LEVELS..=BINS).map(|bins| (bins, divergence(&magnitudes, bins)));
         let best = divergences.min_by(|a, b| a.1.total_cmp(&b.1)).map_or(BINS, |(bins, _)| bins);
         reach * best as f32 / BINS as f32

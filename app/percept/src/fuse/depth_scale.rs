@@ -122,6 +122,25 @@ impl DepthScaler {
         self.fit_pairs()
     }
 
+    /// Scale and shift by pairs of map values of `kind` and depths along the optical axis in metres; pairs without a
+    /// meaning (depth that is not positive) are passed over.
+    pub fn fit_values(
+        &mut self,
+        kind: DepthKind,
+        pairs: impl Iterator<Item = (f32, f32)>,
+    ) -> Result<DepthFit, DepthFitError> {
+        self.pairs.clear();
+        let sound = pairs.filter(|(_, z)| z.is_finite() && *z > 0.0);
+        self.pairs.extend(sound.filter_map(|(value, z)| Some([inverse(kind, value)?, f64::from(z)])));
+        let step = self.pairs.len().div_ceil(PAIRS_MAX).max(1);
+        let mut index = 0;
+        self.pairs.retain(|_| {
+            index += 1;
+            (index - 1) % step == 0
+        });
+        self.fit_pairs()
+    }
+
     fn fit_pairs(&mut self) -> Result<DepthFit, DepthFitError> {
         let n = self.pairs.len();
         if n < PAIRS_MIN {

@@ -105,6 +105,8 @@ pub struct ModelManifest {
     pub thresholds: ManifestThresholds,
     /// What its scores are worth.
     pub calibration: Option<ManifestCalibration>,
+    /// How it was quantized.
+    pub quantization: Option<ManifestQuantization>,
 }
 
 /// The `[input]` table.
@@ -157,6 +159,28 @@ pub struct ManifestCalibration {
     pub per_class: BTreeMap<String, Vec<[f32; 2]>>,
 }
 
+/// The `[quantization]` table: what its integers were measured on, and what they lose.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct ManifestQuantization {
+    /// How ranges of activations were taken.
+    pub method: Option<String>,
+    /// Calibration frames.
+    pub frames: Option<usize>,
+    /// SHA-256 over the pixels of the calibration frames.
+    pub calibration_sha256: Option<String>,
+    /// SHA-256 of the float network.
+    pub source_sha256: Option<String>,
+    /// Layers that stayed float.
+    #[serde(default)]
+    pub float_layers: Vec<String>,
+    /// Signal to quantization noise of each layer alone, dB.
+    #[serde(default)]
+    pub sqnr_db: BTreeMap<String, f64>,
+    /// The same of the network's outputs.
+    #[serde(default)]
+    pub outputs_db: BTreeMap<String, f64>,
+}
+
 const KEYS: &[&str] = &[
     "name",
     "file",
@@ -176,10 +200,13 @@ const KEYS: &[&str] = &[
     "input",
     "thresholds",
     "calibration",
+    "quantization",
 ];
 const INPUT_KEYS: &[&str] = &["name", "size", "resize", "fill", "order", "mean", "scale"];
 const THRESHOLD_KEYS: &[&str] = &["score", "nms_iou", "max_detections", "per_class"];
 const CALIBRATION_KEYS: &[&str] = &["method", "provenance", "d_ece", "knots", "per_class"];
+const QUANTIZATION_KEYS: &[&str] =
+    &["method", "frames", "calibration_sha256", "source_sha256", "float_layers", "sqnr_db", "outputs_db"];
 
 /// Names that resemble each other less than this are no suggestion (Jaro-Winkler, 0 to 1).
 const RESEMBLANCE_MIN: f64 = 0.7;
@@ -194,6 +221,7 @@ impl ModelManifest {
             ("[input]", "input", INPUT_KEYS),
             ("[thresholds]", "thresholds", THRESHOLD_KEYS),
             ("[calibration]", "calibration", CALIBRATION_KEYS),
+            ("[quantization]", "quantization", QUANTIZATION_KEYS),
         ] {
             if let Some(toml::Value::Table(inner)) = table.get(name) {
                 check_keys(inner, section, keys)?;
