@@ -155,6 +155,7 @@ fn depth_maps_meet_on_the_metric_one() {
         offset_x: 0.0,
         scale_y: 1.0,
         offset_y: 0.0,
+        focal: None,
     };
     let metric = map(DepthKind::Metric, &|z| z);
     let relative = map(DepthKind::RelativeInverse, &|z| (1.0 / z - 0.02) / 0.3);
