@@ -11,6 +11,7 @@ mod live;
 mod measure;
 mod networks;
 mod quantize;
+mod oracle;
 mod replay;
 mod support;
 mod tidy;

@@ -1,0 +1,289 @@
+//! The real pipeline on the simulated world with truth as detector: what fusion and tracking make of perfect boxes, against
+//! what the world knows, at several rates, with pictures missing, with two cameras, and with extrinsics that are wrong.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use ocellus_percept::space::{Camera, Distortion, Point3};
+use ocellus_world::rig::{front_camera, roof_lidar, side_camera};
+use ocellus_world::{CameraSetup, CameraTruth, ObjectTruth, Quality, RenderBuffers, Scenario, World};
+use serde_json::Value;
+
+use crate::support::{ocellus, root};
+
+/// Sensor time of a scenario's second 0, as drives of the world are stamped.
+const START_NS: i64 = 1_767_225_600_000_000_000;
+/// Size of the pictures.
+const SIZE: (u32, u32) = (640, 384);
+
+/// One run.
+struct Run<'a> {
+    scenario: PathBuf,
+    seconds: f64,
+    hz: f64,
+    /// Share of the pictures left out.
+    missing: f64,
+    cameras: &'a [&'a str],
+    calib: Option<PathBuf>,
+}
+
+impl Run<'_> {
+    fn street(hz: f64) -> Self {
+        let scenario = root().join("launch/worlds/street.toml");
+        Self { scenario, seconds: 4.0, hz, missing: 0.0, cameras: &["camera"], calib: None }
+    }
+}
+
+/// What a run on truth said of one object, against what the world knows of it.
+struct Judged {
+    track: u64,
+    camera: String,
+    instance: u16,
+    t_s: f64,
+    range_m: f64,
+    distance_error: f64,
+    /// From the position said to the nearest visible point of the object.
+    position_error_m: f64,
+    /// Of the velocity over ground, where one was said.
+    velocity_error_mps: Option<f64>,
+}
+
+fn setup_of(camera: &str) -> CameraSetup {
+    match camera {
+        "camera_left" => side_camera(SIZE.0, SIZE.1, true),
+        "camera_right" => side_camera(SIZE.0, SIZE.1, false),
+        _ => front_camera(SIZE.0, SIZE.1),
+    }
+}
+
+/// Replays a scenario with truth as detector; the lines of objects.jsonl with their time in the scenario, seconds.
+fn lines(run: &Run<'_>) -> Vec<(f64, Value)> {
+    let folder = tempfile::tempdir().unwrap();
+    let (recording, out) = (folder.path().join("world.mcap"), folder.path().join("run"));
+    let told = [
+        ("--seconds", run.seconds.to_string()),
+        ("--camera-hz", run.hz.to_string()),
+        ("--missing", run.missing.to_string()),
+        ("--cameras", run.cameras.join(",")),
+        ("--beams", "64".to_owned()),
+    ];
+    let mut arguments = vec!["world".as_ref(), run.scenario.as_os_str(), "--out".as_ref(), recording.as_os_str()];
+    arguments.extend(told.iter().flat_map(|(flag, value)| [(*flag).as_ref(), value.as_ref()]));
+    let said = ocellus(arguments);
+    assert_eq!(said.code, 0, "{}\n{}", said.out, said.err);
+    let mut arguments = vec!["replay".as_ref(), recording.as_os_str(), "--model".as_ref(), "truth".as_ref()];
+    arguments.extend(["--out".as_ref(), out.as_os_str()]);
+    if let Some(calib) = &run.calib {
+        arguments.extend(["--calib".as_ref(), calib.as_os_str()]);
+    }
+    let said = ocellus(arguments);
+    assert_eq!(said.code, 0, "{}\n{}", said.out, said.err);
+    let text = std::fs::read_to_string(out.join("objects.jsonl")).unwrap();
+    let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    lines.map(|line| ((line["t_ns"].as_i64().unwrap() - START_NS) as f64 * 1e-9, line)).collect()
+}
+
+/// Puts every object of a run beside the world's truth.
+fn judge(run: &Run<'_>) -> Vec<Judged> {
+    let mut scenario = Scenario::parse(&std::fs::read_to_string(&run.scenario).unwrap()).unwrap();
+    scenario.duration_s = scenario.duration_s.max(run.seconds);
+    let world = World::new(&scenario, scenario.seed).unwrap();
+    let (mut buffers, mut truth) = (RenderBuffers::default(), CameraTruth::default());
+    let mut judged = Vec::new();
+    for (t_s, line) in lines(run) {
+        let camera = line["camera"].as_str().unwrap().to_owned();
+        let setup = setup_of(&camera);
+        world.snapshot(t_s).render(&setup, Quality::FAST, &mut buffers, &mut truth);
+        for object in line["objects"].as_array().unwrap() {
+            let known = truth.objects.iter().find(|o| same_box(o, object));
+            judged.extend(known.and_then(|o| compare((&truth, &setup), o, object, (t_s, &camera))));
+        }
+    }
+    assert!(judged.len() > 20, "{} objects judged", judged.len());
+    judged
+}
+
+fn same_box(truth: &ObjectTruth, object: &Value) -> bool {
+    let Some(b) = truth.box_visible else { return false };
+    let got = object["box_px"].as_array().unwrap();
+    [b.x0, b.y0, b.x1, b.y1].iter().zip(got).all(|(want, got)| (f64::from(*want) - got.as_f64().unwrap()).abs() < 0.02)
+}
+
+fn vector(value: &Value) -> Option<[f64; 3]> {
+    let v = value.as_array()?;
+    Some([v[0].as_f64()?, v[1].as_f64()?, v[2].as_f64()?])
+}
+
+fn apart(a: [f64; 3], b: [f64; 3]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt()
+}
+
+/// `None` for what LiDAR did not measure, and for what is covered or cut: of that the surface seen is not the nearest.
+fn compare(
+    (truth, setup): (&CameraTruth, &CameraSetup),
+    object: &ObjectTruth,
+    said: &Value,
+    (t_s, camera): (f64, &str),
+) -> Option<Judged> {
+    let range_m = object.distance_m?;
+    if said["distance_source"] != "lidar" || object.occlusion > 0.1 || object.truncation > 0.0 {
+        return None;
+    }
+    let position = vector(&said["position_m"])?;
+    let vehicle_from_optical = setup.optical_from_vehicle.inverse();
+    let width = setup.camera.width as usize;
+    let pixels = truth.instance.iter().enumerate().filter(|(_, i)| **i == object.instance);
+    let surface = pixels.filter_map(|(at, _)| {
+        let ray = setup.camera.unproject([(at % width) as f64, (at / width) as f64]).ok()?;
+        let point = ray * (f64::from(truth.depth_m[at]) / ray.z);
+        let p = vehicle_from_optical.apply(&Point3::from_vector(point)).xyz;
+        Some(apart(p.into(), position))
+    });
+    let velocity = vector(&said["velocity_ground_mps"]);
+    Some(Judged {
+        track: said["track"].as_u64()?,
+        camera: camera.to_owned(),
+        instance: object.instance,
+        t_s,
+        range_m,
+        distance_error: (said["distance_m"].as_f64()? - range_m).abs() / range_m,
+        position_error_m: surface.fold(f64::INFINITY, f64::min),
+        velocity_error_mps: velocity.map(|v| apart(v, object.velocity_vehicle_mps)),
+    })
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    assert!(!values.is_empty());
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// Medians over a run.
+struct Figures {
+    distance: f64,
+    position_m: f64,
+    velocity_mps: f64,
+    /// Changes of id between sightings of one object by one camera at most half a second apart: of all, and of those
+    /// within 30 m, where an object is more than a dozen pixels wide.
+    switches: usize,
+    near_switches: usize,
+}
+
+fn figures(name: &str, judged: &[Judged]) -> Figures {
+    let mut first: BTreeMap<u64, f64> = BTreeMap::new();
+    judged.iter().for_each(|j| _ = first.entry(j.track).or_insert(j.t_s));
+    let settled = judged.iter().filter(|j| j.t_s - first[&j.track] >= 1.0 && j.range_m < 40.0);
+    let mut sightings: BTreeMap<(&str, u16), Vec<&Judged>> = BTreeMap::new();
+    judged.iter().for_each(|j| sightings.entry((&j.camera, j.instance)).or_default().push(j));
+    let switched = |w: &&[&Judged]| w[0].track != w[1].track && w[1].t_s - w[0].t_s <= 0.5;
+    let pairs = || sightings.values().flat_map(|seen| seen.windows(2)).filter(switched);
+    let figures = Figures {
+        distance: median(judged.iter().map(|j| j.distance_error)),
+        position_m: median(judged.iter().filter(|j| j.range_m < 25.0).map(|j| j.position_error_m)),
+        velocity_mps: median(settled.filter_map(|j| j.velocity_error_mps)),
+        switches: pairs().count(),
+        near_switches: pairs().filter(|w| w[1].range_m < 30.0).count(),
+    };
+    println!(
+        "{name}: {} objects; medians: distance {:.2} %, position {:.3} m, velocity {:.2} m/s; {} switches, {} within 30 m",
+        judged.len(),
+        figures.distance * 100.0,
+        figures.position_m,
+        figures.velocity_mps,
+        figures.switches,
+        figures.near_switches
+    );
+    figures
+}
+
+fn assert_good(name: &str, judged: &[Judged]) -> Figures {
+    let f = figures(name, judged);
+    assert!(f.distance < 0.02, "{name}: median distance error {}", f.distance);
+    assert!(f.position_m < 0.3, "{name}: median position error {} m", f.position_m);
+    assert!(f.velocity_mps < 0.5, "{name}: median velocity error {} m/s", f.velocity_mps);
+    assert_eq!(f.near_switches, 0, "{name}: ids changed within 30 m");
+    f
+}
+
+#[test]
+fn distances_positions_velocities_and_ids_hold_at_any_rate_with_and_without_missing_pictures() {
+    for hz in [30.0, 10.0, 5.0] {
+        for missing in [0.0, 0.3] {
+            let judged = judge(&Run { missing, ..Run::street(hz) });
+            let f = assert_good(&format!("{hz} Hz, {missing} missing"), &judged);
+            // Two people 10 px wide and 2 m apart 35 m away do swap.
+            assert!(f.switches <= 3, "{hz} Hz, {missing} missing: {} switches", f.switches);
+        }
+    }
+}
+
+#[test]
+fn two_cameras_at_once_are_as_good_as_one() {
+    let judged = judge(&Run { cameras: &["camera", "camera_left"], ..Run::street(10.0) });
+    for camera in ["camera", "camera_left"] {
+        assert!(judged.iter().filter(|j| j.camera == camera).count() > 10, "{camera} saw nothing");
+    }
+    assert_good("two cameras", &judged);
+}
+
+#[test]
+fn who_runs_behind_a_van_for_more_than_half_a_second_comes_out_the_same() {
+    for hz in [30.0, 10.0] {
+        let scenario = root().join("tests/data/worlds/behind_a_van.toml");
+        // The only person ahead until the runner has crossed.
+        let mut seen: Vec<(f64, u64)> = Vec::new();
+        for (t_s, line) in lines(&Run { scenario, seconds: 3.0, ..Run::street(hz) }) {
+            let people = line["objects"].as_array().unwrap().iter().filter(|o| o["class"] == "person");
+            seen.extend(people.map(|o| (t_s, o["track"].as_u64().unwrap())));
+        }
+        let gap = seen.windows(2).map(|w| w[1].0 - w[0].0).fold(0.0, f64::max);
+        assert!(gap > 0.5, "{hz} Hz: out of sight for {gap} s only");
+        let ids: BTreeSet<u64> = seen.iter().map(|s| s.1).collect();
+        assert_eq!(ids.len(), 1, "{hz} Hz: one runner, hidden for {gap:.2} s, got ids {ids:?}");
+    }
+}
+
+#[test]
+fn extrinsics_turned_by_three_degrees_are_seen() {
+    let folder = tempfile::tempdir().unwrap();
+    let right = assert_good("true extrinsics", &judge(&Run::street(10.0)));
+    let calib = folder.path().join("turned.yaml");
+    std::fs::write(&calib, turned_rig(3.0)).unwrap();
+    let wrong = figures("turned by 3 degrees", &judge(&Run { calib: Some(calib), ..Run::street(10.0) }));
+    assert!(wrong.position_m > 3.0 * right.position_m, "{} m against {} m", wrong.position_m, right.position_m);
+    assert!(wrong.position_m > 0.3, "the bound on positions would not notice: {} m", wrong.position_m);
+}
+
+/// The front camera's and the LiDAR's calibration with the camera turned to the left by `degrees`.
+fn turned_rig(degrees: f64) -> String {
+    let (setup, lidar) = (front_camera(SIZE.0, SIZE.1), roof_lidar(64));
+    let (sin, cos) = degrees.to_radians().sin_cos();
+    let upright = setup.optical_from_vehicle.isometry().to_homogeneous();
+    let rows = |m: &dyn Fn(usize, usize) -> f64| {
+        let cells = (0..3).flat_map(|r| (0..4).map(move |c| (r, c)));
+        cells.map(|(r, c)| m(r, c).to_string()).collect::<Vec<_>>().join(", ")
+    };
+    let camera_rows = rows(&|r, c| match c {
+        0 => upright[(r, 0)] * cos + upright[(r, 1)] * sin,
+        1 => upright[(r, 1)] * cos - upright[(r, 0)] * sin,
+        _ => upright[(r, c)],
+    });
+    let roof = lidar.vehicle_from_lidar.isometry().to_homogeneous();
+    let Camera { fx, fy, cx, cy, distortion, .. } = setup.camera;
+    let Distortion::PlumbBob(k) = distortion else { panic!("the front camera's lens is {distortion:?}") };
+    format!(
+        "cameras:\n  camera:\n    image_width: {}\n    image_height: {}\n    distortion_model: plumb_bob\n    \
+         camera_matrix: {{rows: 3, cols: 3, data: [{fx}, 0, {cx}, 0, {fy}, {cy}, 0, 0, 1]}}\n    \
+         distortion_coefficients: {{rows: 1, cols: 5, data: [{}, {}, {}, {}, {}]}}\n    \
+         optical_from_vehicle: {{matrix: [{camera_rows}]}}\nlidars:\n  points:\n    vehicle_from_lidar: {{matrix: [{}]}}\n",
+        SIZE.0,
+        SIZE.1,
+        k[0],
+        k[1],
+        k[2],
+        k[3],
+        k[4],
+        rows(&|r, c| roof[(r, c)])
+    )
+}
