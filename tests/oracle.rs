@@ -2,7 +2,7 @@
 //! what the world knows, at several rates, with pictures missing, with two cameras, and with extrinsics that are wrong.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ocellus_percept::space::{Camera, Distortion, Point3};
 use ocellus_world::rig::{front_camera, roof_lidar, side_camera};
@@ -67,17 +67,16 @@ fn lines(run: &Run<'_>) -> Vec<(f64, Value)> {
         ("--cameras", run.cameras.join(",")),
         ("--beams", "64".to_owned()),
     ];
-    let mut arguments = vec!["world".as_ref(), run.scenario.as_os_str(), "--out".as_ref(), recording.as_os_str()];
-    arguments.extend(told.iter().flat_map(|(flag, value)| [(*flag).as_ref(), value.as_ref()]));
-    let said = ocellus(arguments);
-    assert_eq!(said.code, 0, "{}\n{}", said.out, said.err);
-    let mut arguments = vec!["replay".as_ref(), recording.as_os_str(), "--model".as_ref(), "truth".as_ref()];
-    arguments.extend(["--out".as_ref(), out.as_os_str()]);
-    if let Some(calib) = &run.calib {
-        arguments.extend(["--calib".as_ref(), calib.as_os_str()]);
+    let path = |path: &Path| path.to_str().unwrap().to_owned();
+    let mut world = vec!["world".to_owned(), path(&run.scenario), "--out".to_owned(), path(&recording)];
+    world.extend(told.into_iter().flat_map(|(flag, value)| [flag.to_owned(), value]));
+    let replay = ["replay", &path(&recording), "--model", "truth", "--out", &path(&out)];
+    let mut replay = replay.map(str::to_owned).to_vec();
+    replay.extend(run.calib.iter().flat_map(|calib| ["--calib".to_owned(), path(calib)]));
+    for arguments in [world, replay] {
+        let said = ocellus(arguments);
+        assert_eq!(said.code, 0, "{}\n{}", said.out, said.err);
     }
-    let said = ocellus(arguments);
-    assert_eq!(said.code, 0, "{}\n{}", said.out, said.err);
     let text = std::fs::read_to_string(out.join("objects.jsonl")).unwrap();
     let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     lines.map(|line| ((line["t_ns"].as_i64().unwrap() - START_NS) as f64 * 1e-9, line)).collect()
