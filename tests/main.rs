@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod bad_input;
+mod can;
 mod eval;
 mod faults;
 mod label;
@@ -11,6 +12,8 @@ mod live;
 mod measure;
 mod networks;
 mod oracle;
+#[path = "../app/percept/tests/support/python.rs"]
+mod python;
 mod quantize;
 mod replay;
 mod support;

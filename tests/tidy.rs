@@ -25,6 +25,7 @@ const OWNERS: [(&str, &[&str]); 12] = [
     ("image", &["sense"]),
     ("mcap", &["sense", "sinks"]),
     ("rerun", &["sinks"]),
+    ("socketcan", &["sinks"]),
     ("crossbeam-channel", &["flow"]),
     ("nix", &["sense"]),
     ("prost", &["distill"]),

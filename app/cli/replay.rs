@@ -41,6 +41,9 @@ pub struct Replay {
     /// Replay a recording of a live run in the order of arrival, without the frames that the run dropped.
     #[arg(long)]
     as_recorded: bool,
+    /// Write obstacles as CAN frames to a candump log (see launch/ocellus.dbc).
+    #[arg(long, value_name = "FILE")]
+    can: Option<PathBuf>,
     /// Write drive.rrd.
     #[arg(long)]
     save: bool,
@@ -106,6 +109,7 @@ impl Replay {
         file.runtime.threads = self.threads;
         file.runtime.ort_lib = self.ort_lib;
         file.fusion.wait_ms = self.wait_ms;
+        file.can.file = self.can;
         file.output.dir = Some(self.out);
         file.output.save = Some(self.save);
         file.viewer.spawn = Some(self.spawn);

@@ -20,6 +20,9 @@ pub struct Run {
     /// Override a key, e.g. `model.0.score=0.4`; may be given several times.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
+    /// Write obstacles as CAN frames to a candump log (see launch/ocellus.dbc).
+    #[arg(long, value_name = "FILE")]
+    can: Option<PathBuf>,
     /// Print the summary as JSON.
     #[arg(long)]
     json: bool,
@@ -27,7 +30,8 @@ pub struct Run {
 
 impl Run {
     pub(super) fn run(self) -> Result<Outcome> {
-        let file = LaunchFile::read(&self.launch, &self.set)?;
+        let mut file = LaunchFile::read(&self.launch, &self.set)?;
+        file.can.file = self.can.or(file.can.file);
         let plan = Plan::from_file(&file)?;
         let summary = wire::run(&plan)?;
         summary.print(self.json)?;

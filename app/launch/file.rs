@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use super::assess::{RiskTable, VehicleTable};
+use super::can::CanTable;
 use super::faults::FaultsTable;
 use super::live::{CameraTable, LidarTable, LivePlan, LiveTable, LiveTables};
 use super::text;
@@ -48,6 +49,9 @@ pub struct LaunchFile {
     /// `[risk]`: what counts as which risk.
     #[serde(default)]
     pub risk: RiskTable,
+    /// `[can]`: obstacles on a CAN bus.
+    #[serde(default)]
+    pub can: CanTable,
     /// `[output]`: the run's folder.
     #[serde(default)]
     pub output: OutputTable,

@@ -3,6 +3,7 @@
 //! `replay DRIVE ...` builds the same [`file::LaunchFile`] from flags, so that a run and a replay differ in nothing else.
 
 mod assess;
+mod can;
 pub mod faults;
 pub mod file;
 pub mod live;
@@ -11,6 +12,7 @@ pub mod text;
 mod udp;
 
 pub use assess::AssessPlan;
+pub use can::CanPlan;
 pub use faults::{Fault, FaultKind, FaultPlan};
 pub use file::LaunchFile;
 pub use live::{LivePlan, SensorPlan, SensorSource};

@@ -6,6 +6,7 @@ use anyhow::{Result, anyhow};
 use ocellus_percept::model::Thresholds;
 
 use super::assess::AssessPlan;
+use super::can::CanPlan;
 use super::file::{LaunchFile, ModelTable, SpeedValue};
 use super::live::LivePlan;
 use crate::exit;
@@ -106,6 +107,8 @@ pub struct Plan {
     pub camera_height_m: Option<f64>,
     /// The vehicle's outline and what counts as which risk.
     pub assess: AssessPlan,
+    /// Whether and how obstacles go out on CAN.
+    pub can: Option<CanPlan>,
     /// The run's folder.
     pub out: PathBuf,
     /// Whether drive.rrd is written.
@@ -183,6 +186,7 @@ impl Plan {
             sweep_age_s_max: age_ms * 1e-3,
             camera_height_m: file.fusion.camera_height_m,
             assess: AssessPlan::new(&file.vehicle, &file.risk)?,
+            can: CanPlan::new(&file.can)?,
             out,
             save: file.output.save.unwrap_or(false),
             viewer: viewer(file)?,

@@ -31,6 +31,8 @@ pub struct Assess {
     assessor: Assessor,
     /// Whether the vehicle's outline is known, so that a gap before its front means something.
     outline_known: bool,
+    /// Gap and track of the nearest object in the corridor so far in this report.
+    nearest: Option<(f64, u64)>,
 }
 
 /// One listed object with what the tracker knows of it.
@@ -60,12 +62,18 @@ impl Assess {
         }
         let shape = known.unwrap_or(VehicleShape::CAR);
         let assessor = Assessor::new(AssessConfig { shape, risk: plan.risk, ttc: TtcConfig::default() });
-        Self { drive, assessor, outline_known: known.is_some() }
+        Self { drive, assessor, outline_known: known.is_some(), nearest: None }
     }
 
     /// Begins the report of a frame taken at `t`.
     pub fn begin(&mut self, t: Timestamp) {
+        self.nearest = None;
         self.assessor.begin_frame(t, ego_motion(self.drive.as_ref(), t));
+    }
+
+    /// The track of the nearest object in the corridor of this report.
+    pub fn nearest(&self) -> Option<u64> {
+        self.nearest.map(|(_, track)| track)
     }
 
     /// Fills in time to collision, risk, reason and gap.
@@ -87,6 +95,11 @@ impl Assess {
             growth: listed.growth,
             confirmed,
         });
+        if let Some(gap_m) = said.gap_m.filter(|_| said.in_corridor)
+            && self.nearest.is_none_or(|(least, _)| gap_m < least)
+        {
+            self.nearest = Some((gap_m, object.track));
+        }
         object.gap_m = said.gap_m.filter(|_| self.outline_known);
         object.ttc_s = said.ttc_s;
         object.risk = said.risk;

@@ -2,6 +2,7 @@
 //! writes what the run came to.
 
 mod assess;
+mod can;
 mod classes;
 mod frame;
 mod infer;
@@ -65,6 +66,8 @@ const MODEL_QUEUE: usize = 2;
 const PERCEIVE_QUEUE: usize = 16;
 /// Reports that may wait for the disk.
 const OBJECTS_QUEUE: usize = 64;
+/// Reports that may wait for CAN: it keeps up unless its log's disk does not.
+const CAN_QUEUE: usize = 64;
 /// Messages that may wait for a live viewer before the oldest are dropped: three per frame, a third of a second at 10 Hz.
 const VIEWER_QUEUE: usize = 12;
 /// A detector's candidates below the listed score still keep tracks alive (ByteTrack's second stage).
@@ -363,6 +366,15 @@ impl Pipeline<'_> {
 
     /// Starts the viewers' threads, and tells them what was said so far.
     fn outputs(&self, objects: Sender<Arc<FrameReport>>, depth: bool) -> Result<Outputs> {
+        let can = match &self.plan.can {
+            None => None,
+            Some(plan) => {
+                let (sender, input) = self.queue(QueueSpec::block("can", CAN_QUEUE));
+                let sink = can::open(plan)?;
+                self.crew.spawn("can", move || can::feed(sink, &input))?;
+                Some(sender)
+            }
+        };
         let mut viewers = Vec::new();
         let live = match &self.plan.viewer {
             ViewerPlan::None => None,
@@ -383,7 +395,7 @@ impl Pipeline<'_> {
             self.crew.spawn_with(&name, OnFailure::CarryOn, move || feed_viewer(viewer, &input, &notes))?;
             viewers.push(sender);
         }
-        let outputs = Outputs { objects, viewers, latency: self.latency.clone(), crew: self.crew.clone() };
+        let outputs = Outputs { objects, can, viewers, latency: self.latency.clone(), crew: self.crew.clone() };
         for note in
             self.notes.summary().iter().flat_map(|n| n.first.iter().map(move |first| format!("{}: {first}", n.kind)))
         {

@@ -18,6 +18,7 @@ use ocellus_percept::image::Image;
 use ocellus_percept::report::FrameReport;
 use ocellus_percept::time::Timestamp;
 use ocellus_sense::{EncodedImage, ImageEncoding};
+use ocellus_sinks::can::CanReport;
 use ocellus_sinks::objects::ObjectsWriter;
 use ocellus_sinks::viewer::{
     FrameView, LogLevel, LogView, MetricsView, Picture, Shared, SweepView, TOTAL, ViewMsg, Viewer,
@@ -37,6 +38,8 @@ pub struct Perceived {
     pub depth: Option<PooledShared<DepthMap>>,
     /// From reading to report.
     pub age: Duration,
+    /// Track of the nearest obstacle in the corridor.
+    pub nearest: Option<u64>,
 }
 
 /// Where reports go. Clones go to the same places.
@@ -44,6 +47,8 @@ pub struct Perceived {
 pub struct Outputs {
     /// To objects.jsonl.
     pub objects: Sender<Arc<FrameReport>>,
+    /// To CAN.
+    pub can: Option<Sender<CanReport>>,
     /// To viewers and files for viewers.
     pub viewers: Vec<Sender<ViewMsg>>,
     /// Stage times, for the viewer's plots.
@@ -55,14 +60,18 @@ pub struct Outputs {
 impl Perceived {
     /// A report without a picture.
     pub fn bare(report: FrameReport) -> Self {
-        Self { report: Arc::new(report), picture: None, size_px: None, depth: None, age: Duration::ZERO }
+        Self { report: Arc::new(report), picture: None, size_px: None, depth: None, age: Duration::ZERO, nearest: None }
     }
 }
 
 impl Outputs {
     /// Sends a report to all. False where objects.jsonl takes no more.
     pub fn send(&self, perceived: Perceived) -> bool {
-        let Perceived { report, picture, size_px, depth, age } = perceived;
+        let Perceived { report, picture, size_px, depth, age, nearest } = perceived;
+        if let Some(can) = &self.can {
+            // A queue that is closed means that the sink has failed, which is reported.
+            drop(can.send(CanReport { report: Arc::clone(&report), nearest }));
+        }
         if !self.viewers.is_empty() {
             let metrics = self.metrics(&report, age);
             let picture = picture.as_deref().and_then(shown);

@@ -296,7 +296,7 @@ impl Perceive {
         let rows = self.found.iter().zip(&self.tracked);
         let objects = rows.filter_map(|(obstacle, tracked)| obstacles::object(obstacle, tracked, assess)).collect();
         let report = self.report(origin, Trigger::Lidar, self.state(origin), Some(objects));
-        self.send(Perceived::bare(report))
+        self.send(Perceived { nearest: self.parts.assess.nearest(), ..Perceived::bare(report) })
     }
 
     /// A picture that shows nothing: a line with its state and no `objects`, the picture for those who look.
@@ -354,6 +354,7 @@ impl Perceive {
             size_px: Some([frame.size.0 as u32, frame.size.1 as u32]),
             depth,
             age: origin.age(),
+            nearest: self.parts.assess.nearest(),
         };
         let open = self.send(perceived);
         origin.ticket.processed();

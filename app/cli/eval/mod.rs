@@ -13,6 +13,7 @@ use crate::measure::subject::{Loading, Subject};
 use crate::models;
 
 mod agree;
+mod clips;
 mod depth;
 mod driven;
 mod files;
@@ -36,13 +37,16 @@ mod statement;
     ocellus eval --run out --data drive.mcap                          a run's objects against its drive's truth\n  \
     ocellus eval --coco instances.json detections.json --json         figures equal to pycocotools'\n  \
     ocellus eval --coco instances.json int8.json --reference fp32.json\n  \
-    ocellus eval --mot gt.txt tracks.txt")]
+    ocellus eval --mot gt.txt tracks.txt\n  \
+    ocellus eval --clips 60 --clean 60                                warnings on simulated clips of known outcome")]
 pub struct Eval {
     /// The network: an ONNX file, or the name of a folder under models/.
     #[arg(value_name = "MODEL", conflicts_with_all = ["coco", "mot"])]
     model: Option<PathBuf>,
     #[command(flatten)]
     files: files::Files,
+    #[command(flatten)]
+    clips: clips::ClipArgs,
     /// Where to measure: a folder of pictures with COCO ground truth, a drive, or world:SCENARIO@SEEDS; several times.
     #[arg(long, value_name = "DATA")]
     data: Vec<String>,
@@ -100,6 +104,9 @@ impl Eval {
         }
         if !(0.0..=1.0).contains(&self.threshold) {
             return Err(exit::usage(anyhow!("--threshold: expected 0 to 1, got {}", self.threshold)));
+        }
+        if self.clips.clips.is_some() {
+            return clips::run(&self.clips, self.model.as_deref(), self.json);
         }
         if let Some(folder) = &self.run {
             return driven::run(&self, folder);

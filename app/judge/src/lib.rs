@@ -6,6 +6,7 @@
 //! of cores.
 
 pub mod agreement;
+pub mod anticipate;
 pub mod calib;
 pub mod coco;
 pub mod depth;

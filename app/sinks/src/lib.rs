@@ -4,6 +4,7 @@
 //! Every sink is a plain struct that is stepped; which thread steps it, and what a full queue in front of it does, is
 //! the caller's business. A sink never reads a clock that could reach `objects.jsonl`.
 
+pub mod can;
 pub mod diff;
 pub mod files;
 pub mod http;

@@ -56,6 +56,8 @@ pub struct Assessment {
     pub risk: Option<Risk>,
     /// Whether the risk rose to a warning in this frame.
     pub alert: bool,
+    /// Whether it reaches into the corridor now.
+    pub in_corridor: bool,
     /// The reason, for everything but clear.
     pub why: Option<String>,
 }
@@ -141,7 +143,8 @@ impl Assessor {
         let (risk, alert) = self.step(subject.track, &evidence);
         let gap_m = self.gap_m(subject);
         let why = (risk > Risk::Clear).then(|| why::sentence(subject, risk, &reason, &evidence, &self.config.risk));
-        Assessment { gap_m, ttc_s: time.map(|t: TimeToCollision| t.ttc_s), risk: Some(risk), alert, why }
+        let in_corridor = self.in_corridor(subject);
+        Assessment { gap_m, ttc_s: time.map(|t: TimeToCollision| t.ttc_s), risk: Some(risk), alert, in_corridor, why }
     }
 
     fn step(&mut self, track: u64, evidence: &Evidence) -> (Risk, bool) {
@@ -189,16 +192,22 @@ impl Assessor {
         self.corridor.place(p.x, p.y).map(|place| place.gap_m).filter(|gap| *gap >= 0.0)
     }
 
+    fn in_corridor(&self, subject: &Subject<'_>) -> bool {
+        let Some(place) = subject.surface.and_then(|s| self.corridor.place(s.xyz.x, s.xyz.y)) else { return false };
+        let ([right, left], [reach_right, reach_left]) = (self.corridor.reach_m(), subject.across_m);
+        place.gap_m >= 0.0 && place.left_m + reach_left > -right && place.left_m + reach_right < left
+    }
+
     /// Too little is known; a risk that was there is held by its machine.
     fn unknown(&mut self, subject: &Subject<'_>) -> Assessment {
-        let gap_m = self.gap_m(subject);
+        let (gap_m, in_corridor) = (self.gap_m(subject), self.in_corridor(subject));
         if !self.states.contains_key(&subject.track) {
-            return Assessment { gap_m, ttc_s: None, risk: None, alert: false, why: None };
+            return Assessment { gap_m, ttc_s: None, risk: None, alert: false, in_corridor, why: None };
         }
         let (risk, alert) = self.step(subject.track, &Evidence::default());
         let why = (risk > Risk::Clear)
             .then(|| why::sentence(subject, risk, &Reason::NoLonger, &Evidence::default(), &self.config.risk));
-        Assessment { gap_m, ttc_s: None, risk: Some(risk), alert, why }
+        Assessment { gap_m, ttc_s: None, risk: Some(risk), alert, in_corridor, why }
     }
 }
 

@@ -10,8 +10,9 @@ use crate::error::SenseError;
 const SCENARIO_KEYS: [&str; 10] =
     ["duration_s", "rate_hz", "seed", "road", "light", "lens", "scenery", "traffic", "ego", "actor"];
 /// Sections that a launch file has.
-const LAUNCH_KEYS: [&str; 12] = [
+const LAUNCH_KEYS: [&str; 13] = [
     "source", "model", "runtime", "fusion", "vehicle", "risk", "output", "viewer", "camera", "lidar", "live", "faults",
+    "can",
 ];
 
 /// What a TOML file is, as far as drives are concerned.

@@ -19,7 +19,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use ocellus_percept::image::PixelFormat;
 use ocellus_percept::space::{CameraMount, LidarMount, Odom, Rig, Transform, Vehicle};
 use ocellus_percept::time::Timestamp;
-use ocellus_world::{CameraSetup, CameraTruth, LidarSetup, Quality, RenderBuffers, SweepTruth, World};
+use ocellus_world::{CameraSetup, CameraTruth, LidarSetup, Quality, RenderBuffers, Scenario, SweepTruth, World};
 
 use crate::calib::{self, SensorSlot};
 use crate::drive::{Drive, DriveInfo, DriveKind, EgoInfo, Entry, SensorInfo, SensorKind, TimeSource};
@@ -74,11 +74,23 @@ pub(crate) struct SimulatedDrive {
     /// By entry; filled when asked for.
     labels: Vec<OnceLock<Vec<Label>>>,
     seconds: f64,
+    quality: Quality,
 }
 
 /// Reads a scenario and makes its world; nothing is rendered yet.
 pub(crate) fn open(path: &Path, options: &OpenOptions) -> Result<SimulatedDrive, SenseError> {
-    let mut scenario = file::scenario(path)?;
+    drive(file::scenario(path)?, path, options)
+}
+
+/// A scenario made in code as a drive, under its own name.
+///
+/// # Errors
+/// Options out of range, and a scenario that does not pass its checks.
+pub fn open_scenario(scenario: &Scenario, options: &OpenOptions) -> Result<Box<dyn Drive>, SenseError> {
+    Ok(Box::new(drive(scenario.clone(), Path::new(&scenario.name), options)?))
+}
+
+fn drive(mut scenario: Scenario, path: &Path, options: &OpenOptions) -> Result<SimulatedDrive, SenseError> {
     let simulated = &options.simulated;
     let seconds = simulated.seconds_or(scenario.duration_s)?;
     let sensors = sensors(simulated, scenario.rate_hz)?;
@@ -117,7 +129,7 @@ pub(crate) fn open(path: &Path, options: &OpenOptions) -> Result<SimulatedDrive,
     };
     let labels = entries.iter().map(|_| OnceLock::new()).collect();
     let devices = sensors.into_iter().map(|s| s.device).collect();
-    Ok(SimulatedDrive { info, entries, world, devices, labels, seconds })
+    Ok(SimulatedDrive { info, entries, world, devices, labels, seconds, quality: simulated.quality })
 }
 
 /// The sensors asked for: the LiDAR first, then cameras by name.
@@ -271,7 +283,7 @@ impl Drive for SimulatedDrive {
             Device::Camera { setup, studio } => {
                 let mut image = out.take_image();
                 image.origin = format!("{}, {} at {t_s:.3} s", self.info.path.display(), self.name(entry));
-                let labels = self.render((setup, studio), index, Quality::FULL, |truth| {
+                let labels = self.render((setup, studio), index, self.quality, |truth| {
                     image.bytes.extend_from_slice(truth.rgb.data());
                     labels_of(truth)
                 });

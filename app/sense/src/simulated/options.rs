@@ -1,7 +1,7 @@
 //! What a simulated drive carries: seed, length, sensors and their rates; checked before a world is made.
 
 use ocellus_world::rig::{front_camera, roof_lidar, side_camera};
-use ocellus_world::{CameraSetup, LidarSetup};
+use ocellus_world::{CameraSetup, LidarSetup, Quality};
 
 use crate::error::SenseError;
 
@@ -80,6 +80,8 @@ pub struct SimulatedOptions {
     pub resolution: (u32, u32),
     /// Share of the pictures that are missing, chosen by the seed, 0 to 0.9: a recording with dropped frames.
     pub missing: f64,
+    /// How finely they are rendered.
+    pub quality: Quality,
 }
 
 impl Default for SimulatedOptions {
@@ -94,6 +96,7 @@ impl Default for SimulatedOptions {
             lidar_columns: None,
             resolution: (640, 384),
             missing: 0.0,
+            quality: Quality::FULL,
         }
     }
 }
