@@ -1,4 +1,4 @@
-//! Ways out: a candump log, and a SocketCAN interface on Linux.
+//! Ways out: a candump log, and with the feature `socketcan` an interface of Linux.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -31,7 +31,9 @@ pub enum CanError {
         source: io::Error,
     },
     /// There is no SocketCAN here.
-    #[error("CAN interface {interface}: SocketCAN is Linux's; write a log with --can FILE")]
+    #[error(
+        "CAN interface {interface}: this program was built without SocketCAN; build it on Linux with `--features socketcan`, or write a log with --can FILE"
+    )]
     NotHere {
         /// Its name.
         interface: String,
@@ -49,7 +51,7 @@ pub enum CanBus {
         out: BufWriter<File>,
     },
     /// A socket.
-    #[cfg(target_os = "linux")]
+    #[cfg(all(target_os = "linux", feature = "socketcan"))]
     Socket {
         /// Name of the interface.
         interface: String,
@@ -73,7 +75,7 @@ impl CanBus {
     }
 
     /// An interface that is up, e.g. `can0` or `vcan0`.
-    #[cfg(target_os = "linux")]
+    #[cfg(all(target_os = "linux", feature = "socketcan"))]
     pub fn socket(interface: &str) -> Result<Self, CanError> {
         use socketcan::Socket;
         let failed = |source| CanError::Interface { interface: interface.to_owned(), source };
@@ -84,7 +86,7 @@ impl CanBus {
     }
 
     /// An interface that is up.
-    #[cfg(not(target_os = "linux"))]
+    #[cfg(not(all(target_os = "linux", feature = "socketcan")))]
     pub fn socket(interface: &str) -> Result<Self, CanError> {
         Err(CanError::NotHere { interface: interface.to_owned() })
     }
@@ -95,7 +97,7 @@ impl CanBus {
             Self::Log { path, out } => {
                 write_line(out, now, frame).map_err(|source| CanError::Log { path: path.clone(), source })
             }
-            #[cfg(target_os = "linux")]
+            #[cfg(all(target_os = "linux", feature = "socketcan"))]
             Self::Socket { interface, socket } => write_socket(socket, frame)
                 .map_err(|source| CanError::Interface { interface: interface.clone(), source }),
         }
@@ -105,7 +107,7 @@ impl CanBus {
     pub fn finish(&mut self) -> Result<(), CanError> {
         match self {
             Self::Log { path, out } => out.flush().map_err(|source| CanError::Log { path: path.clone(), source }),
-            #[cfg(target_os = "linux")]
+            #[cfg(all(target_os = "linux", feature = "socketcan"))]
             Self::Socket { .. } => Ok(()),
         }
     }
@@ -118,7 +120,7 @@ fn write_line(out: &mut impl Write, now: Timestamp, frame: &CanFrame) -> io::Res
     writeln!(out)
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "socketcan"))]
 fn write_socket(socket: &socketcan::CanSocket, frame: &CanFrame) -> io::Result<()> {
     use socketcan::{EmbeddedFrame, Socket, StandardId};
     let invalid = || io::Error::from(io::ErrorKind::InvalidInput);
