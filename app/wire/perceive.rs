@@ -309,6 +309,7 @@ impl Perceive {
             size_px: Some([frame.size.0 as u32, frame.size.1 as u32]),
             depth: None,
             age: origin.age(),
+            nearest: None,
         });
         origin.ticket.processed();
         open
