@@ -19,7 +19,7 @@ const EDGES: [(&str, &[&str]); 8] = [
 ];
 
 /// Foreign packages with owners: no other crate may depend on them.
-const OWNERS: [(&str, &[&str]); 12] = [
+const OWNERS: [(&str, &[&str]); 13] = [
     ("ort", &["infer"]),
     ("nokhwa", &["sense"]),
     ("image", &["sense"]),
