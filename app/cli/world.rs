@@ -64,6 +64,7 @@ impl World {
             resolution: self.size.unwrap_or(default.resolution),
             cameras: if self.cameras.is_empty() { default.cameras } else { self.cameras },
             missing: self.missing,
+            ..SimulatedOptions::default()
         };
         let options = OpenOptions { simulated, ..OpenOptions::default() };
         let drive = ocellus_sense::open(&self.scenario, &options).map_err(exit::usage)?;
