@@ -19,13 +19,12 @@ const EDGES: [(&str, &[&str]); 8] = [
 ];
 
 /// Foreign packages with owners: no other crate may depend on them.
-const OWNERS: [(&str, &[&str]); 13] = [
+const OWNERS: [(&str, &[&str]); 12] = [
     ("ort", &["infer"]),
     ("nokhwa", &["sense"]),
     ("image", &["sense"]),
     ("mcap", &["sense", "sinks"]),
     ("rerun", &["sinks"]),
-    ("socketcan", &["sinks"]),
     ("crossbeam-channel", &["flow"]),
     ("nix", &["sense"]),
     ("prost", &["distill"]),

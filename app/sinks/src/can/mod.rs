@@ -4,7 +4,7 @@
 //! are what `objects.jsonl` says, at the resolution of the signal (`layout`); an unknown value has its own code. The counter
 //! advances only when perception has said something new since the last cycle: a process that hangs repeats it, one that died
 //! sends nothing. What is older than [`CanConfig::stale_s`] is sent with its valid bit off (`cyclic`). It is advice: no message
-//! asks for anything. A candump log and a Linux SocketCAN interface are the two ways out (`bus`).
+//! asks for anything. The way out is a candump log (`bus`).
 
 mod bus;
 mod cyclic;
