@@ -168,12 +168,12 @@ impl Label {
             return Err(exit::usage(anyhow!("--audit {sources}: no labels there; give --audit-gt GT.json")));
         }
         let mut image = Image::empty();
-        let mut pictures: [Vec<(Vec<Vec<Proposal>>, Vec<Marked>)>; 2] = [Vec::new(), Vec::new()];
+        let (mut fit, mut test) = (Vec::new(), Vec::new());
         for (index, (frame, objects)) in data.frames.iter().zip(marked(data, &panel.classes)).enumerate() {
             frame.read(&mut image).with_context(|| frame.name.clone())?;
-            pictures[index % 2].push((panel.proposals(&image)?, objects));
+            let half = if index % 2 == 0 { &mut fit } else { &mut test };
+            half.push((panel.proposals(&image)?, objects));
         }
-        let [fit, test] = pictures;
         let alone = fit.iter().flat_map(|(teachers, objects)| teachers.iter().flat_map(|own| samples(own, objects)));
         let alone: Vec<Sample> = alone.collect();
         let pooled = threshold(&alone, PRECISION);

@@ -97,8 +97,8 @@ impl Replay {
     }
 
     fn launch_file(self) -> LaunchFile {
-        let mut file = LaunchFile::default();
-        file.require_statement = self.require_statement.then_some(true);
+        let require_statement = self.require_statement.then_some(true);
+        let mut file = LaunchFile { require_statement, ..LaunchFile::default() };
         file.source.drive = Some(self.drive);
         file.source.calib = self.calib;
         file.source.meta = self.meta;

@@ -323,5 +323,5 @@ impl Running<'_> {
 /// All lines of a run's folder.
 pub fn reports(folder: &Path) -> Result<Vec<FrameReport>> {
     let lines = ocellus_sinks::objects::read_objects(folder).map_err(exit::usage)?;
-    Ok(lines.collect::<Result<Vec<_>, _>>().map_err(exit::usage)?)
+    lines.collect::<Result<Vec<_>, _>>().map_err(exit::usage)
 }

@@ -62,7 +62,7 @@ impl Placed {
 }
 
 /// The truth of a report's moment.
-fn moment<'a>(drive: &'a TrueDrive, t: Timestamp) -> Option<&'a Moment> {
+fn moment(drive: &TrueDrive, t: Timestamp) -> Option<&Moment> {
     let away = |m: &&Moment| m.t.seconds_since(t).abs();
     drive.moments.iter().filter(|m| away(m) <= MOMENT_S).min_by(|a, b| away(a).total_cmp(&away(b)))
 }

@@ -42,7 +42,10 @@ fn livox(counter: u64) -> Vec<u8> {
     bytes
 }
 
-fn models() -> Vec<(LidarModel, Box<dyn Fn(u64) -> Vec<u8>>)> {
+/// Makes the n-th packet.
+type Make = Box<dyn Fn(u64) -> Vec<u8>>;
+
+fn models() -> Vec<(LidarModel, Make)> {
     let ouster = MadeOuster::new(16, 512, 10.0).unwrap();
     let model = LidarModel::Ouster(ouster.metadata().clone());
     vec![
@@ -70,7 +73,7 @@ fn frames(model: &LidarModel, packets: impl IntoIterator<Item = Vec<u8>>) -> (Ve
 #[test]
 fn turns_are_whole_and_points_lie_on_the_scene() {
     for (model, packet) in models() {
-        let (frames, assembler) = frames(&model, (0..900).map(|n| packet(n)));
+        let (frames, assembler) = frames(&model, (0..900).map(packet));
         assert!(frames.len() > 3, "{model}: {}", frames.len());
         let inner = &frames[1..frames.len() - 1];
         assert!(inner.iter().all(|f| f.extent == Extent::Whole && f.missing == 0), "{model}");

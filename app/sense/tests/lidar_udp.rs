@@ -56,6 +56,8 @@ fn send(to: SocketAddr, count: u64, hz: f64, packet: impl Fn(u64) -> Vec<u8>) ->
 fn hear(model: LidarModel, count: u64, hz: f64, packet: impl Fn(u64) -> Vec<u8> + Send + 'static) {
     let mut lidar = UdpLidar::open(&UdpOptions::new("127.0.0.1:0".parse().unwrap(), model.clone())).unwrap();
     let to = lidar.address();
+    // A stand-in for the sensor, not a thread of the program.
+    #[allow(clippy::disallowed_methods)]
     let sender = thread::spawn(move || send(to, count, hz, packet));
     let (mut cloud, mut frames) = (Cloud::default(), Vec::new());
     while lidar.counts().packets.foreign == 0 && frames.len() < 1_000 {

@@ -18,12 +18,15 @@ pub fn write_pcd(out: &mut impl Write, cloud: &Cloud, t: Timestamp) -> io::Resul
     let optional = [(intensity, "intensity", 4, 'F'), (ring, "ring", 2, 'U'), (time, "time", 4, 'F')];
     let xyz = ["x", "y", "z"].map(|name| (true, name, 4, 'F'));
     let fields: Vec<_> = xyz.into_iter().chain(optional).filter(|(there, ..)| *there).collect();
-    let line = |text: &dyn Fn(&(bool, &str, u8, char)) -> String| fields.iter().map(text).collect::<Vec<_>>().join(" ");
+    let names: Vec<String> = fields.iter().map(|f| f.1.to_owned()).collect();
+    let sizes: Vec<String> = fields.iter().map(|f| f.2.to_string()).collect();
+    let kinds: Vec<String> = fields.iter().map(|f| f.3.to_string()).collect();
+    let counts = vec!["1".to_owned(); fields.len()];
     writeln!(out, "# .PCD v0.7 - Point Cloud Data file format")?;
     writeln!(out, "# stamp {} ns since 1970-01-01 UTC; time in seconds from it", t.as_nanos())?;
-    writeln!(out, "VERSION 0.7\nFIELDS {}", line(&|f| f.1.to_owned()))?;
-    writeln!(out, "SIZE {}\nTYPE {}", line(&|f| f.2.to_string()), line(&|f| f.3.to_string()))?;
-    writeln!(out, "COUNT {}\nWIDTH {points}\nHEIGHT 1", line(&|_| "1".to_owned()))?;
+    writeln!(out, "VERSION 0.7\nFIELDS {}", names.join(" "))?;
+    writeln!(out, "SIZE {}\nTYPE {}", sizes.join(" "), kinds.join(" "))?;
+    writeln!(out, "COUNT {}\nWIDTH {points}\nHEIGHT 1", counts.join(" "))?;
     writeln!(out, "VIEWPOINT 0 0 0 1 0 0 0\nPOINTS {points}\nDATA binary")?;
     let mut record = Vec::with_capacity(22);
     for (i, xyz) in cloud.xyz.iter().enumerate() {
