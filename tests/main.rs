@@ -8,6 +8,7 @@ mod can;
 mod eval;
 mod faults;
 mod label;
+mod lidar;
 mod live;
 mod measure;
 mod networks;

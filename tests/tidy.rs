@@ -26,7 +26,7 @@ const OWNERS: [(&str, &[&str]); 12] = [
     ("mcap", &["sense", "sinks"]),
     ("rerun", &["sinks"]),
     ("crossbeam-channel", &["flow"]),
-    ("nix", &["sense"]),
+    ("socket2", &["sense"]),
     ("prost", &["distill"]),
     ("rayon", &["world", "judge", "distill"]),
     ("gemm-common", &["distill"]),

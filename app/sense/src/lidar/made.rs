@@ -6,7 +6,8 @@
 use std::f64::consts::TAU;
 use std::sync::Arc;
 
-use super::ouster::{OusterMetadata, metadata_text};
+use super::ouster::OusterMetadata;
+pub use super::ouster::metadata_text;
 use super::velodyne::{ELEVATIONS_VLP16, PACKET_BYTES};
 
 /// Height of the sensor above the ground, metres.

@@ -269,7 +269,7 @@ impl Keys<'_> {
 }
 
 /// Metadata of a sensor that is not there: beams evenly from 22.5 to -22.5 degrees, none turned aside.
-pub(crate) fn metadata_text(rows: usize, columns: usize) -> String {
+pub fn metadata_text(rows: usize, columns: usize) -> String {
     let step = if rows > 1 { 45.0 / (rows - 1) as f64 } else { 0.0 };
     let altitudes: Vec<f64> = (0..rows).map(|row| 22.5 - step * row as f64).collect();
     serde_json::json!({

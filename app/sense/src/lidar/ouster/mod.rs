@@ -20,7 +20,7 @@ use super::frame::{Close, Lacks, Turn};
 use super::sequence::{Place, Sequence};
 use geometry::Geometry;
 pub use metadata::OusterMetadata;
-pub(super) use metadata::metadata_text;
+pub use metadata::metadata_text;
 pub use packet::{Column, OusterPacket};
 pub use profile::Pixel;
 

@@ -116,8 +116,6 @@ pub struct UdpLidar {
     buffer: Vec<u8>,
     frames: u64,
     strangers: u64,
-    kernel: Option<u32>,
-    kernel_dropped: u64,
     warning: Option<String>,
     last_arrived: Option<(Timestamp, Instant)>,
 }
@@ -151,8 +149,6 @@ impl UdpLidar {
             buffer: vec![0; DATAGRAM_BYTES_MAX],
             frames: 0,
             strangers: 0,
-            kernel: None,
-            kernel_dropped: 0,
             warning,
             last_arrived: None,
         })
@@ -173,10 +169,10 @@ impl UdpLidar {
         self.clock.remark()
     }
 
-    /// The books until now.
+    /// The books until now; asks the kernel for its own.
     pub fn counts(&self) -> UdpCounts {
-        let (strangers, kernel_dropped) = (self.strangers, self.kernel_dropped);
-        UdpCounts { packets: self.assembler.counts(), strangers, kernel_dropped }
+        let kernel_dropped = self.socket.dropped().unwrap_or(0);
+        UdpCounts { packets: self.assembler.counts(), strangers: self.strangers, kernel_dropped }
     }
 
     /// Why the last packet that was not used was not.
@@ -212,10 +208,7 @@ impl UdpLidar {
     }
 
     fn take(&mut self, received: &Received) -> bool {
-        if let Some(dropped) = received.dropped {
-            self.kernel_dropped += u64::from(dropped.wrapping_sub(self.kernel.replace(dropped).unwrap_or(0)));
-        }
-        if self.from.is_some_and(|from| received.from != Some(from)) {
+        if self.from.is_some_and(|from| received.from != from) {
             self.strangers += 1;
             return false;
         }

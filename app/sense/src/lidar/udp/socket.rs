@@ -1,13 +1,14 @@
-//! The socket: how large its buffer really is, when the kernel got each datagram, and how many it threw away.
+//! The socket: how large its buffer really is, and how many datagrams the kernel had no room for.
 //!
-//! On Linux the kernel stamps datagrams as they come (`SO_TIMESTAMPNS`) and counts those its buffer had no room for
-//! (`SO_RXQ_OVFL`); elsewhere a datagram is stamped when it is read, and nothing is counted.
+//! A datagram is stamped when it is read, by the wall clock. Linux tells per socket how many it threw away (`/proc/net/udp`, the
+//! column `drops`); elsewhere nobody does.
 
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ocellus_percept::time::Timestamp;
+use socket2::{Domain, Protocol, Type};
 
 /// A datagram as it was received.
 #[derive(Debug, Clone, Copy)]
@@ -15,35 +16,27 @@ pub(super) struct Received {
     /// Its length, at most that of the buffer.
     pub(super) bytes: usize,
     /// Who sent it.
-    pub(super) from: Option<IpAddr>,
-    /// When it came, by the host's wall clock.
+    pub(super) from: IpAddr,
+    /// When it was read, by the host's wall clock.
     pub(super) arrived: Timestamp,
-    /// Datagrams the kernel has thrown away until now; `None` where it does not say.
-    pub(super) dropped: Option<u32>,
 }
 
 /// A UDP socket that is read with time-outs.
 #[derive(Debug)]
 pub(super) struct Socket {
     inner: UdpSocket,
-    #[cfg(target_os = "linux")]
-    control: Vec<u8>,
 }
 
 impl Socket {
     /// Binds, and asks for a buffer of `buffer_bytes`; the size the kernel grants is returned with the socket.
     pub(super) fn bind(address: SocketAddr, buffer_bytes: usize) -> io::Result<(Self, usize)> {
-        let inner = UdpSocket::bind(address)?;
-        #[cfg(target_os = "linux")]
-        let granted = linux::prepare(&inner, buffer_bytes)?;
-        #[cfg(not(target_os = "linux"))]
-        let granted = buffer_bytes;
-        let socket = Self {
-            inner,
-            #[cfg(target_os = "linux")]
-            control: linux::control(),
-        };
-        Ok((socket, granted))
+        let socket = socket2::Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+        socket.set_recv_buffer_size(buffer_bytes)?;
+        let told = socket.recv_buffer_size()?;
+        // Linux doubles what is asked, for its own books, and tells the double.
+        let granted = if cfg!(target_os = "linux") { told / 2 } else { told };
+        socket.bind(&address.into())?;
+        Ok((Self { inner: socket.into() }, granted))
     }
 
     /// The address bound to.
@@ -60,81 +53,46 @@ impl Socket {
     }
 
     /// The next datagram; `None` where none came in time.
-    pub(super) fn receive(&mut self, buffer: &mut [u8], patience: Duration) -> io::Result<Option<Received>> {
+    pub(super) fn receive(&self, buffer: &mut [u8], patience: Duration) -> io::Result<Option<Received>> {
         // A time-out of zero would mean for ever.
         self.inner.set_read_timeout(Some(patience.max(Duration::from_millis(1))))?;
-        #[cfg(target_os = "linux")]
-        let received = linux::receive(&self.inner, buffer, &mut self.control);
-        #[cfg(not(target_os = "linux"))]
-        let received = self.inner.recv_from(buffer).map(|(bytes, from)| {
-            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-            let arrived = Timestamp::from_nanos(i64::try_from(now.as_nanos()).unwrap_or(i64::MAX));
-            Received { bytes, from: Some(from.ip()), arrived, dropped: None }
-        });
-        match received {
-            Ok(received) => Ok(Some(received)),
+        match self.inner.recv_from(buffer) {
+            Ok((bytes, from)) => Ok(Some(Received { bytes, from: from.ip(), arrived: now() })),
             // A refused datagram that was sent from this socket's port is nobody's business here.
             Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => Ok(None),
             Err(e) if matches!(e.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionRefused) => Ok(None),
             Err(e) => Err(e),
         }
     }
+
+    /// Datagrams the kernel had no room for since the socket was made; `None` where it does not say.
+    pub(super) fn dropped(&self) -> Option<u64> {
+        let address = self.address().ok()?;
+        let table = if address.is_ipv4() { "/proc/net/udp" } else { "/proc/net/udp6" };
+        dropped_in(&std::fs::read_to_string(table).ok()?, address.port())
+    }
 }
 
-#[cfg(target_os = "linux")]
-mod linux {
-    //! What only Linux has.
+/// The last column of the row of `port` in the kernel's table.
+fn dropped_in(table: &str, port: u16) -> Option<u64> {
+    let local = format!(":{port:04X}");
+    let row = table.lines().find(|line| line.split_whitespace().nth(1).is_some_and(|l| l.ends_with(&local)))?;
+    row.split_whitespace().next_back()?.parse().ok()
+}
 
-    use std::io::{self, IoSliceMut};
-    use std::net::{IpAddr, UdpSocket};
-    use std::os::fd::AsRawFd;
-    use std::time::{SystemTime, UNIX_EPOCH};
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_nanos(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
+}
 
-    use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, getsockopt, recvmsg, setsockopt, sockopt};
-    use nix::sys::time::TimeSpec;
-    use ocellus_percept::time::Timestamp;
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    use super::Received;
-
-    /// Room for what the kernel tells of a datagram.
-    pub(super) fn control() -> Vec<u8> {
-        nix::cmsg_space!(TimeSpec, u32)
-    }
-
-    /// Asks for the buffer, times and counts; the buffer granted.
-    pub(super) fn prepare(socket: &UdpSocket, buffer_bytes: usize) -> io::Result<usize> {
-        // More than the system's limit needs the right to it; without that the ordinary way gives what it may.
-        if setsockopt(socket, sockopt::RcvBufForce, &buffer_bytes).is_err() {
-            setsockopt(socket, sockopt::RcvBuf, &buffer_bytes)?;
-        }
-        setsockopt(socket, sockopt::ReceiveTimestampns, &true)?;
-        setsockopt(socket, sockopt::RxqOvfl, &1)?;
-        // The kernel doubles what is asked, for its own books, and tells the double.
-        Ok(getsockopt(socket, sockopt::RcvBuf)? / 2)
-    }
-
-    pub(super) fn receive(socket: &UdpSocket, buffer: &mut [u8], control: &mut [u8]) -> io::Result<Received> {
-        let mut slices = [IoSliceMut::new(buffer)];
-        let message = recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut slices, Some(control), MsgFlags::empty())?;
-        let (mut arrived, mut dropped) = (None, None);
-        for told in message.cmsgs()? {
-            match told {
-                ControlMessageOwned::ScmTimestampns(t) => {
-                    arrived = Some(Timestamp::from_nanos(t.tv_sec() * 1_000_000_000 + t.tv_nsec()));
-                }
-                ControlMessageOwned::RxqOvfl(count) => dropped = Some(count),
-                _ => {}
-            }
-        }
-        let from = message.address.and_then(|a| {
-            let v4 = a.as_sockaddr_in().map(|a| IpAddr::V4(a.ip()));
-            v4.or_else(|| a.as_sockaddr_in6().map(|a| IpAddr::V6(a.ip())))
-        });
-        Ok(Received { bytes: message.bytes, from, arrived: arrived.unwrap_or_else(now), dropped })
-    }
-
-    fn now() -> Timestamp {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Timestamp::from_nanos(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
+    #[test]
+    fn the_kernels_table_is_read_by_port() {
+        let table = "   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops\n\
+            \x20 100: 00000000:0940 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 12 2 0000000000000000 42\n";
+        assert_eq!((dropped_in(table, 2368), dropped_in(table, 2369)), (Some(42), None));
     }
 }
