@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::python;
+use crate::support::python;
 use crate::support::{ocellus, root};
 
 /// The vehicle of the simulated world, which a recording does not tell.

@@ -13,8 +13,6 @@ mod live;
 mod measure;
 mod networks;
 mod oracle;
-#[path = "../app/percept/tests/support/python.rs"]
-mod python;
 mod quantize;
 mod replay;
 mod support;

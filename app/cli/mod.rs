@@ -36,6 +36,8 @@ pub struct Arguments {
 
 /// What the program can be asked to do.
 #[derive(Debug, Subcommand)]
+// One per program: its size does not matter.
+#[allow(clippy::large_enum_variant)]
 pub enum Verb {
     /// See a simulated drive with obstacles, distances and latency.
     Demo(demo::Demo),

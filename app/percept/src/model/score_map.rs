@@ -67,7 +67,10 @@ impl ScoreTable {
         match (above.checked_sub(1).and_then(|i| self.knots.get(i)), self.knots.get(above)) {
             (None, Some(first)) => first[1],
             (Some(last), None) => last[1],
-            (Some(a), Some(b)) => a[1] + (b[1] - a[1]) * (raw - a[0]) / (b[0] - a[0]),
+            (Some(a), Some(b)) => {
+                // Rounding must not lift a score above the next knot: the map rises everywhere.
+                (a[1] + (b[1] - a[1]) * (raw - a[0]) / (b[0] - a[0])).clamp(a[1], b[1])
+            }
             (None, None) => raw,
         }
     }
