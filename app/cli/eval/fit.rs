@@ -24,7 +24,7 @@ pub(super) struct FitArgs {
     /// Fit a map from raw to honest scores on one part of the pictures and test it on the other.
     #[arg(long = "fit", value_enum, value_name = "METHOD", requires = "model", conflicts_with = "reference")]
     pub(super) method: Option<FitMethod>,
-    /// The manifest that takes the map as its [calibration].
+    /// The manifest that takes the map as its `[calibration]`.
     #[arg(long, value_name = "model.toml", requires = "method")]
     into: Option<PathBuf>,
     /// Share of the pictures that the map is fitted on.

@@ -1,7 +1,7 @@
 //! ONNX files: read, changed and written, without ONNX Runtime and without Python.
 //!
 //! [`read`] gives the messages of onnx.proto3 as they stand in the file ([`proto`]); what the specification does not know
-//! is refused, never dropped. [`write`] gives the bytes back. Between the two: values of constants ([`proto::TensorProto`]),
+//! is refused, never dropped. [`write()`] gives the bytes back. Between the two: values of constants ([`proto::TensorProto`]),
 //! who reads and writes which tensor ([`Links`]), BatchNormalization folded into convolutions ([`fold`]), and old operator
 //! sets brought to 13 ([`opset`]).
 //!

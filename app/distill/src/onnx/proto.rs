@@ -3,7 +3,7 @@
 //! Every field of the specification has its place here, so that what is read is written again. Scalars are optional, so
 //! that a value that stands in the file as its default is still there afterwards. Parts that nothing here looks into
 //! (functions, training information, sparse tensors, sequences) are kept as the bytes they came as. Fields that the
-//! specification does not know are refused before decoding, see [`super::wire`].
+//! specification does not know are refused before decoding, see `wire`.
 //!
 //! Lists are packed where onnx.proto packs them, so that what other programs wrote comes out byte for byte.
 //!

@@ -1,7 +1,7 @@
 //! Smaller twins of a network: INT8 in ONNX's QDQ form by static quantization, and FP16.
 //!
 //! [`quantize`] folds BatchNormalization, measures the ranges of activations on calibration frames ([`Method`]), measures
-//! what each layer loses on integers ([`noise`]), keeps in float those that lose too much, and writes the rest as
+//! what each layer loses on integers (`noise`), keeps in float those that lose too much, and writes the rest as
 //! integers: weights as signed bytes by channel, activations as bytes, biases as 32-bit integers. [`half`] makes
 //! the FP16 twin. Everything measured is in the [`Report`].
 //!

@@ -1,8 +1,8 @@
 //! From a sensor's clock to Unix time, by when its packets arrive.
 //!
-//! A clock that shows UTC within [`AGREES_S`] of arrival is believed. One that counts only within the hour (Velodyne) is believed
+//! A clock that shows UTC within `AGREES_S` of arrival is believed. One that counts only within the hour (Velodyne) is believed
 //! where it agrees so within its hour. Any other clock keeps its own rhythm and is laid onto the time of arrival: by the least delay
-//! seen, which may grow again by [`DRIFT`] of the time gone by. Causal: a stamp never depends on what came later. Off by whole
+//! seen, which may grow again by `DRIFT` of the time gone by. Causal: a stamp never depends on what came later. Off by whole
 //! seconds that have a name, it is suspected aloud, and not set right by itself.
 
 use ocellus_percept::time::Timestamp;
