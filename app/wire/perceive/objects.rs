@@ -1,0 +1,252 @@
+//! The objects of a camera's frame: each detection's distance, its track, and what it means for the vehicle.
+
+use std::sync::Arc;
+
+use ocellus_percept::assess::ClosingMotion;
+use ocellus_percept::depth::DepthMap;
+use ocellus_percept::detection::{BoxPx, Detection};
+use ocellus_percept::fuse::{Distance, FrameContext, Sweep};
+use ocellus_percept::report::{DistanceSource, Object};
+use ocellus_percept::space::{Camera, CameraMount, Lidar, Odom, Optical, Point3, Transform, Vehicle};
+use ocellus_percept::track::{Observation, PositionMeasurement, TrackFrame};
+use ocellus_sense::SensorKind;
+
+use super::super::assess::Listed;
+use super::super::classes::Candidate;
+use super::super::frame::{Frame, Origin};
+use super::{CurrentSweep, Perceive};
+
+/// So far ahead that where the camera sits on the vehicle makes no difference, metres.
+const HORIZON_M: f64 = 1000.0;
+/// Half of a lorry's width, metres.
+const HALF_WIDTH_MAX_M: f64 = 1.25;
+
+/// A detection's distance and its surface point in the vehicle frame, where that is known.
+pub(super) struct Measured {
+    distance: Distance,
+    surface: Option<Point3<Vehicle>>,
+}
+
+/// Everything about the moment a frame was taken.
+struct Moment<'a> {
+    camera: Option<Camera>,
+    mount: Option<&'a CameraMount>,
+    odom_from_vehicle: Option<Transform<Odom, Vehicle>>,
+}
+
+impl Moment<'_> {
+    /// Whether a box holds the column that lies straight ahead of the vehicle: of the picture's middle where the camera's
+    /// mounting is not known.
+    fn is_ahead(&self, bbox: &BoxPx, size: (usize, usize)) -> bool {
+        let optical_from_vehicle = self.mount.and_then(|m| m.optical_from_vehicle);
+        let ahead = self.camera.zip(optical_from_vehicle).map(|(camera, t)| {
+            camera.project_continuous(&t.apply(&Point3::new(HORIZON_M, 0.0, 0.0))).map_or(f32::NAN, |[u, _]| u as f32)
+        });
+        let column = ahead.unwrap_or(size.0 as f32 / 2.0);
+        column >= bbox.x0 && column <= bbox.x1
+    }
+
+    /// How far the near face reaches to the right (negative) and left of the surface point, metres: as measured, else by the
+    /// box, which shows the far sides of things as well and is not believed beyond half a lorry's width.
+    fn across_m(&self, measured: &Measured, bbox: &BoxPx) -> Option<[f64; 2]> {
+        let (surface, camera) = (measured.surface?, self.camera?);
+        let vehicle_from_optical = self.mount?.optical_from_vehicle?.inverse();
+        if let Some(ends) = measured.distance.face_ends {
+            let [a, b] = ends.map(|end| vehicle_from_optical.apply(&end).xyz.y - surface.xyz.y);
+            return Some([a.min(b).min(0.0), a.max(b).max(0.0)]);
+        }
+        let half = (0.5 * f64::from(bbox.width()) / camera.fx * measured.distance.range_m).min(HALF_WIDTH_MAX_M);
+        Some([-half, half])
+    }
+}
+
+impl Perceive {
+    /// The frame's objects, in the candidates' order.
+    pub(super) fn understand(
+        &mut self,
+        origin: &Origin,
+        frame: &Frame,
+        candidates: &[Candidate],
+        depth: Option<&DepthMap>,
+    ) -> Vec<Object> {
+        let drive = Arc::clone(&self.parts.drive);
+        let mount = drive.rig_at(origin.entry).cameras.get(&self.parts.sensors[origin.sensor].name);
+        let moment = Moment {
+            camera: self.camera_at_size(origin, mount, frame.size),
+            mount,
+            odom_from_vehicle: drive.odom_from_vehicle(origin.t),
+        };
+        let fusing = self.parts.fusing.clone();
+        let sweep_age_s = fusing.time(|| self.fuse(origin, &moment, candidates, depth));
+        self.observe(&moment, candidates, sweep_age_s);
+        let track_frame = TrackFrame {
+            t: origin.t,
+            odom_from_vehicle: moment.odom_from_vehicle.as_ref(),
+            vehicle_twist: None,
+            camera: moment.mount,
+            size_px: Some((frame.size.0 as u32, frame.size.1 as u32)),
+        };
+        let view = &mut self.views[origin.sensor];
+        if self.parts.single_moments {
+            view.tracker.restart();
+        }
+        let tracking = &self.parts.tracking;
+        tracking.time(|| view.tracker.step(&mut self.ids, track_frame, &self.observations, &mut self.tracked));
+        self.parts.assess.begin(origin.t);
+        let rows = candidates.iter().enumerate().filter(|(_, candidate)| candidate.listed);
+        rows.filter_map(|(row, seen)| self.object(&seen.detection, row, &moment, frame.size)).collect()
+    }
+
+    /// The camera's intrinsics at the picture's own size; said once where there are none.
+    fn camera_at_size(&mut self, origin: &Origin, mount: Option<&CameraMount>, size: (usize, usize)) -> Option<Camera> {
+        let view = &mut self.views[origin.sensor];
+        let name = &self.parts.sensors[origin.sensor].name;
+        let scaled = match mount {
+            Some(mount) => mount.camera.scaled_to(size.0 as u32, size.1 as u32).map_err(|e| e.to_string()),
+            None => Err("it is not calibrated: distances need --calib".to_owned()),
+        };
+        match scaled {
+            Ok(camera) => Some(camera),
+            Err(why) => {
+                if !std::mem::replace(&mut view.calibrated_said, true) {
+                    self.parts.notes.say("calibration", format!("{name}: {why}"));
+                }
+                None
+            }
+        }
+    }
+
+    /// Fills `measured`, aligned with the detections; the age of the sweep used, seconds.
+    fn fuse(
+        &mut self,
+        origin: &Origin,
+        moment: &Moment<'_>,
+        candidates: &[Candidate],
+        depth: Option<&DepthMap>,
+    ) -> f64 {
+        self.measured.clear();
+        let Some(camera) = &moment.camera else {
+            self.measured.extend(candidates.iter().map(|_| None));
+            return 0.0;
+        };
+        let optical_from_vehicle = moment.mount.and_then(|m| m.optical_from_vehicle);
+        let newest = self.newest_sweep(origin);
+        let sweep = newest.as_ref().and_then(|s| self.place_sweep(origin, s, moment, optical_from_vehicle));
+        let context =
+            FrameContext { camera, optical_from_vehicle, sweep, depth, camera_height_m: self.parts.camera_height_m };
+        let view = &mut self.views[origin.sensor];
+        match view.fuser.begin_frame(&context) {
+            Ok(frame_notes) => {
+                if let Some(Err(error)) = frame_notes.depth_fit {
+                    self.parts.notes.say("depth", format!("frame {}: {error}", origin.seq));
+                }
+            }
+            Err(error) => self.parts.notes.say("calibration", error.to_string()),
+        }
+        for Candidate { detection, .. } in candidates {
+            let distance = view.fuser.distance(detection, self.parts.classes.name(detection.class));
+            self.measured.push(distance.map(|distance| Measured {
+                surface: optical_from_vehicle.map(|t| t.inverse().apply(&distance.surface)),
+                distance,
+            }));
+        }
+        newest.map_or(0.0, |s| origin.t.seconds_since(s.t))
+    }
+
+    /// The newest sweep that is not too old, of whichever LiDAR.
+    fn newest_sweep(&self, origin: &Origin) -> Option<CurrentSweep> {
+        let age = |sweep: &CurrentSweep| origin.t.seconds_since(sweep.t);
+        let young =
+            |sweep: &&CurrentSweep| age(sweep) <= self.parts.sweep_age_s_max && age(sweep) >= -self.parts.wait_s;
+        let newest = self.sweeps.iter().flatten().filter(young).max_by_key(|s| s.t).cloned();
+        let has_lidar = self.parts.sensors.iter().any(|s| s.kind == SensorKind::Lidar);
+        if newest.is_none() && has_lidar {
+            let name = &self.parts.sensors[origin.sensor].name;
+            self.parts
+                .notes
+                .say("no sweep", format!("{name} frame {}: no sweep at or before it is young enough", origin.seq));
+        }
+        newest
+    }
+
+    /// Brings a sweep to the frame's moment by ego motion, where that is known.
+    fn place_sweep<'a>(
+        &self,
+        origin: &Origin,
+        sweep: &'a CurrentSweep,
+        moment: &Moment<'_>,
+        optical_from_vehicle: Option<Transform<Optical, Vehicle>>,
+    ) -> Option<Sweep<'a>> {
+        let optical_from_vehicle = optical_from_vehicle?;
+        let drive = &self.parts.drive;
+        let lidar = self.parts.sensors.get(sweep.sensor)?;
+        // Extrinsics may differ from frame to frame: the camera's frame says how camera and LiDAR lie to one another.
+        let mount = drive.rig_at(origin.entry).lidars.get(&lidar.name)?;
+        let vehicle_from_lidar: Transform<Vehicle, Lidar> = mount.vehicle_from_lidar;
+        let moved = match (moment.odom_from_vehicle, drive.odom_from_vehicle(sweep.t)) {
+            (Some(now), Some(then)) => now.inverse() * then,
+            _ => Transform::identity(),
+        };
+        Some(Sweep {
+            cloud: &sweep.cloud,
+            optical_from_lidar: optical_from_vehicle * moved * vehicle_from_lidar,
+            vehicle_from_lidar,
+        })
+    }
+
+    /// Fills `observations`, aligned with the detections.
+    fn observe(&mut self, moment: &Moment<'_>, candidates: &[Candidate], sweep_age_s: f64) {
+        let centre =
+            moment.mount.and_then(|m| m.optical_from_vehicle).map(|t| t.inverse().apply(&Point3::new(0.0, 0.0, 0.0)));
+        let focal = moment.camera.map_or(0.0, |c| c.fx);
+        self.observations.clear();
+        let rows = candidates.iter().zip(&self.measured);
+        self.observations.extend(rows.map(|(Candidate { detection, listed }, measured)| {
+            let position = measured.as_ref().and_then(|m| {
+                let width = f64::from(detection.bbox.width());
+                let lateral = PositionMeasurement::lateral_sigma_m(width, focal, m.distance.range_m);
+                let sigmas = (m.distance.sigma_m, lateral);
+                let measurement = PositionMeasurement::along_ray(m.surface?, centre?, sigmas, m.distance.source);
+                let by_lidar = m.distance.source == DistanceSource::Lidar;
+                Some(PositionMeasurement { age_s: if by_lidar { sweep_age_s.max(0.0) } else { 0.0 }, ..measurement })
+            });
+            let (bbox, listed) = (Some(detection.bbox), *listed);
+            Observation { bbox, score: detection.score, listed, class: detection.class, position }
+        }));
+    }
+
+    /// One line's object; `None` where the tracker took no part of it.
+    fn object(
+        &mut self,
+        detection: &Detection,
+        row: usize,
+        moment: &Moment<'_>,
+        size: (usize, usize),
+    ) -> Option<Object> {
+        let (tracked, measured) = (self.tracked.get(row)?, self.measured.get(row)?.as_ref());
+        let kinematics = tracked.kinematics.as_ref();
+        let mut object = Object {
+            track: tracked.track?,
+            class: self.parts.classes.name(detection.class).to_owned(),
+            score: Some(detection.score),
+            box_px: Some(detection.bbox),
+            distance_m: measured.map(|m| m.distance.range_m),
+            distance_source: measured.map(|m| m.distance.source),
+            distance_sigma_m: measured.map(|m| m.distance.sigma_m),
+            gap_m: None,
+            position_m: measured.and_then(|m| m.surface).map(|p| p.xyz.into()),
+            velocity_rel_mps: kinematics.and_then(|k| k.velocity).map(|v| v.mps.into()),
+            velocity_ground_mps: kinematics.and_then(|k| k.velocity_ground_mps).map(Into::into),
+            ttc_s: None,
+            risk: None,
+            why: None,
+        };
+        let growth = tracked
+            .growth
+            .filter(|_| kinematics.is_none() && moment.is_ahead(&detection.bbox, size))
+            .and_then(|growth| ClosingMotion::from_growth(&growth, &detection.bbox, (size.0 as u32, size.1 as u32)));
+        let across_m = measured.and_then(|m| moment.across_m(m, &detection.bbox));
+        self.parts.assess.apply(&mut object, &Listed { tracked, across_m, growth });
+        Some(object)
+    }
+}
