@@ -8,6 +8,7 @@ use nalgebra::{Isometry3, Quaternion, Translation3, UnitQuaternion, Vector3};
 use ocellus_percept::time::Timestamp;
 
 use super::fault::Fault;
+use super::{foxglove, ros};
 use crate::drive::SensorKind;
 
 /// How a message's bytes are coded.
@@ -17,6 +18,32 @@ pub(crate) enum Wire {
     Ros,
     /// Foxglove: Protocol Buffers.
     Foxglove,
+}
+
+impl Wire {
+    /// Decodes a compressed picture.
+    pub fn compressed(self, content: &[u8]) -> Result<CompressedPicture<'_>, Fault> {
+        match self {
+            Self::Ros => ros::compressed(content),
+            Self::Foxglove => foxglove::compressed(content),
+        }
+    }
+
+    /// Decodes a picture of pixels.
+    pub fn raw(self, content: &[u8]) -> Result<RawPicture<'_>, Fault> {
+        match self {
+            Self::Ros => ros::raw(content),
+            Self::Foxglove => foxglove::raw(content),
+        }
+    }
+
+    /// Decodes a sweep's points.
+    pub fn points(self, content: &[u8]) -> Result<PointRecords<'_>, Fault> {
+        match self {
+            Self::Ros => ros::points(content),
+            Self::Foxglove => foxglove::points(content),
+        }
+    }
 }
 
 /// What a sensor's messages hold.

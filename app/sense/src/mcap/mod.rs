@@ -11,6 +11,7 @@
 //! Not read: ROS 1 messages, JSON, compressed video, Bayer patterns, depth pictures, service events.
 
 pub(crate) mod cdr;
+mod choose;
 mod chunk;
 mod clouds;
 mod container;
