@@ -73,6 +73,13 @@ pub struct Frame {
     pub truth: Vec<Detection>,
 }
 
+impl Frame {
+    /// A frame of which nothing but its picture is known yet.
+    pub fn of(picture: PooledShared<EncodedImage>) -> Self {
+        Self { picture, size: (0, 0), inputs: Vec::new(), parts: 0, blind: None, truth: Vec::new() }
+    }
+}
+
 /// A network's input for one frame.
 pub struct ModelInput {
     /// Index of the network.

@@ -145,17 +145,7 @@ impl Source {
         let mut payload = Payload::Image(std::mem::take(&mut *picture));
         let read = self.reading.time(|| self.drive.read_into(entry, &mut payload));
         *picture = payload.into_image();
-        Some(read.map(|()| {
-            let picture = picture.share();
-            Content::Frame(Frame {
-                picture,
-                size: (0, 0),
-                inputs: Vec::new(),
-                parts: 0,
-                blind: None,
-                truth: Vec::new(),
-            })
-        }))
+        Some(read.map(|()| Content::Frame(Frame::of(picture.share()))))
     }
 
     fn sweep(&self, entry: usize) -> Option<Result<Content, ReadError>> {

@@ -199,15 +199,7 @@ impl Capture {
             Payload::Image(image) => {
                 let mut picture = self.buffers.pictures.take()?;
                 std::mem::swap(&mut *picture, image);
-                let picture = picture.share();
-                Content::Frame(Frame {
-                    picture,
-                    size: (0, 0),
-                    inputs: Vec::new(),
-                    parts: 0,
-                    blind: None,
-                    truth: Vec::new(),
-                })
+                Content::Frame(Frame::of(picture.share()))
             }
             Payload::Cloud(cloud) => {
                 let mut sweep = self.buffers.sweeps.take()?;

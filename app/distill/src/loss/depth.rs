@@ -1,5 +1,7 @@
 //! Depth: scale-invariant logarithmic error and gradients of log-depth, over the pixels whose truth is known.
 
+use super::slope_of_abs;
+
 /// Share of the common shift that is forgiven.
 const SHIFT_FORGIVEN: f32 = 0.5;
 /// Steps at which gradients are compared, in cells.
@@ -49,15 +51,9 @@ fn gradient_gap(gap: &[f32], columns: usize, step: usize, weight: f32, grad: &mu
     let mut total = 0.0;
     for &(a, b, d) in &pairs {
         total += f64::from(d.abs());
-        let sign = if d > 0.0 {
-            share
-        } else if d < 0.0 {
-            -share
-        } else {
-            0.0
-        };
-        grad[b] += sign;
-        grad[a] -= sign;
+        let slope = share * slope_of_abs(f64::from(d)) as f32;
+        grad[b] += slope;
+        grad[a] -= slope;
     }
     total / pairs.len() as f64
 }

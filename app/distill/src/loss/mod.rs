@@ -8,3 +8,8 @@ pub mod grid;
 pub mod mask;
 pub mod student;
 pub mod teach;
+
+/// Slope of `|x|`: -1, 0 or 1; 0 at 0, of the slopes between the one that moves nothing.
+fn slope_of_abs(x: f64) -> f64 {
+    f64::from(i8::from(x > 0.0) - i8::from(x < 0.0))
+}

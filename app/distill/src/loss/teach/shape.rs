@@ -1,5 +1,6 @@
 //! Learning shapes: distributions of box sides, and depth.
 
+use super::super::slope_of_abs;
 use super::{Taught, divergence, log_softmax};
 
 /// Localization distillation: `T² KL` of each side's distribution, a mean over sides. `bins` logits a side.
@@ -51,15 +52,9 @@ pub fn gradients(residual: &[f64], columns: usize) -> Taught {
         for (a, b) in across.chain(down) {
             let d = residual[b] - residual[a];
             value += share * d.abs();
-            let sign = if d > 0.0 {
-                share
-            } else if d < 0.0 {
-                -share
-            } else {
-                0.0
-            };
-            grad[b] += sign;
-            grad[a] -= sign;
+            let slope = share * slope_of_abs(d);
+            grad[b] += slope;
+            grad[a] -= slope;
         }
     }
     (value, grad)
@@ -80,13 +75,7 @@ pub fn instances(found: &[f64], truth: &[f64], masks: &[Vec<usize>]) -> Taught {
     for (d, g) in pairs {
         let gap = found[d].ln() - truth[g].ln();
         value += gap.abs() / n;
-        grad[d] += if gap > 0.0 {
-            1.0
-        } else if gap < 0.0 {
-            -1.0
-        } else {
-            0.0
-        } / (n * found[d]);
+        grad[d] += slope_of_abs(gap) / (n * found[d]);
     }
     (value, grad)
 }
