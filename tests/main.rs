@@ -15,6 +15,7 @@ mod networks;
 mod oracle;
 mod quantize;
 mod replay;
+mod results;
 mod support;
 mod tidy;
 mod world;

@@ -22,7 +22,7 @@ use ocellus_percept::tensor::depth::{depth_from_output, empty_depth};
 use ocellus_sense::labels::Label as DriveLabel;
 use ocellus_sense::truth::{TRUTH_TOPIC, truth_json};
 use ocellus_sense::{Drive, Payload};
-use ocellus_sinks::mcap::{Compression, McapWriter};
+use ocellus_sinks::mcap::{At, Compression, McapWriter, topics};
 use serde_json::{Value, json};
 
 use crate::exit::{self, Outcome};
@@ -372,7 +372,9 @@ fn record(path: &Path, data: &Data, classes: &[String], labelled: &[(usize, Labe
             rig_of = Some(drive);
         }
         if let Payload::Image(picture) = drive.read(entry)? {
-            recording::write_picture(&mut writer, camera, at.t, (&picture, recording::JPEG_QUALITY))?;
+            let frame = topics::optical_frame(camera);
+            let coded = (&picture, recording::JPEG_QUALITY);
+            recording::write_picture(&mut writer, camera, &At::new(at.t, &frame), coded)?;
         }
         let labels: Vec<DriveLabel> = done.labels.iter().map(|l| drive_label(l, classes)).collect();
         writer.text(TRUTH_TOPIC, at.t, &truth_json(camera, at.t, &labels))?;

@@ -44,6 +44,9 @@ pub struct Replay {
     /// Write obstacles as CAN frames to a candump log (see launch/ocellus.dbc).
     #[arg(long, value_name = "FILE")]
     can: Option<PathBuf>,
+    /// Write results beside their frames as MCAP, for ROS 2 and Foxglove tools.
+    #[arg(long, value_name = "FILE")]
+    mcap: Option<PathBuf>,
     /// Write drive.rrd.
     #[arg(long)]
     save: bool,
@@ -112,6 +115,7 @@ impl Replay {
         file.can.file = self.can;
         file.output.dir = Some(self.out);
         file.output.save = Some(self.save);
+        file.output.mcap = self.mcap;
         file.viewer.spawn = Some(self.spawn);
         file.viewer.connect = self.connect;
         let providers = self.providers;

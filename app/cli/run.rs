@@ -23,6 +23,9 @@ pub struct Run {
     /// Write obstacles as CAN frames to a candump log (see launch/ocellus.dbc).
     #[arg(long, value_name = "FILE")]
     can: Option<PathBuf>,
+    /// Write results beside their frames as MCAP, for ROS 2 and Foxglove tools.
+    #[arg(long, value_name = "FILE")]
+    mcap: Option<PathBuf>,
     /// Print the summary as JSON.
     #[arg(long)]
     json: bool,
@@ -32,6 +35,7 @@ impl Run {
     pub(super) fn run(self) -> Result<Outcome> {
         let mut file = LaunchFile::read(&self.launch, &self.set)?;
         file.can.file = self.can.or(file.can.file);
+        file.output.mcap = self.mcap.or(file.output.mcap);
         let plan = Plan::from_file(&file)?;
         let summary = wire::run(&plan)?;
         summary.print(self.json)?;

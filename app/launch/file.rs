@@ -142,6 +142,8 @@ pub struct OutputTable {
     pub dir: Option<PathBuf>,
     /// Whether drive.rrd is written.
     pub save: Option<bool>,
+    /// An MCAP file for results beside their frames, that ROS 2 and Foxglove tools read.
+    pub mcap: Option<PathBuf>,
 }
 
 /// `[viewer]`

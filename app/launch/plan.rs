@@ -113,6 +113,8 @@ pub struct Plan {
     pub out: PathBuf,
     /// Whether drive.rrd is written.
     pub save: bool,
+    /// An MCAP file for results beside their frames.
+    pub mcap: Option<PathBuf>,
     /// Where pictures are shown.
     pub viewer: ViewerPlan,
 }
@@ -155,6 +157,11 @@ impl Plan {
             (drive, None) => drive.clone().ok_or_else(|| missing("source.drive", "the path of a recorded drive"))?,
         };
         let out = file.output.dir.clone().ok_or_else(|| missing("output.dir", "the folder the results go to"))?;
+        if let (Some(mcap), Some(recording)) = (&file.output.mcap, live.as_ref().and_then(|l| l.record.as_ref()))
+            && mcap == recording
+        {
+            return Err(anyhow!("output.mcap and live.record are both {}: two files are needed", mcap.display()));
+        }
         let threads = file.runtime.threads.unwrap_or(THREADS_DEFAULT);
         in_range("runtime.threads", threads as f64, 1.0, THREADS_MAX as f64)?;
         let wait_ms = file.fusion.wait_ms.unwrap_or(0.0);
@@ -189,6 +196,7 @@ impl Plan {
             can: CanPlan::new(&file.can)?,
             out,
             save: file.output.save.unwrap_or(false),
+            mcap: file.output.mcap.clone(),
             viewer: viewer(file)?,
         })
     }

@@ -13,6 +13,7 @@ mod outputs;
 mod perceive;
 mod prepare;
 mod provenance;
+mod results;
 mod sensors;
 mod source;
 mod summary;
@@ -41,6 +42,7 @@ use signal_hook::iterator::Signals;
 use crate::exit;
 use crate::launch::{Plan, Speed, ViewerPlan};
 use crate::models::{self, Model};
+use crate::recording::refuse_own_source;
 
 use assess::Assess;
 use classes::Classes;
@@ -50,6 +52,7 @@ use notes::Notes;
 use outputs::{Outputs, feed_viewer, objects_in, write_objects};
 use perceive::{Perceive, PerceiveParts, SWEEPS_KEPT};
 use prepare::{InputParts, PrepareParts};
+use results::{RESULTS_QUEUE, Results, Said};
 use sensors::Chosen;
 use source::{Buffers, Source};
 use summary::{Ended, Seen};
@@ -296,8 +299,12 @@ impl Pipeline<'_> {
     /// They are empty until first read into, and the one returned last is taken first.
     fn buffers(&self) -> Buffers {
         let preparing = READ_QUEUE + 3 * self.plan.threads + 2;
-        let capacity =
-            preparing + MODEL_QUEUE + PERCEIVE_QUEUE + 2 * VIEWER_QUEUE + (SWEEPS_KEPT + 1) * self.chosen.sensors.len();
+        let capacity = preparing
+            + MODEL_QUEUE
+            + PERCEIVE_QUEUE
+            + 2 * VIEWER_QUEUE
+            + if self.plan.mcap.is_some() { RESULTS_QUEUE } else { 0 }
+            + (SWEEPS_KEPT + 1) * self.chosen.sensors.len();
         let pictures = Pool::new("pictures", capacity, Exhausted::Wait, EncodedImage::default);
         let sweeps = Pool::new("sweeps", capacity, Exhausted::Wait, Cloud::default);
         self.crew.stop().register(pictures.handle());
@@ -364,7 +371,7 @@ impl Pipeline<'_> {
         self.outputs(objects, depth)
     }
 
-    /// Starts the viewers' threads, and tells them what was said so far.
+    /// Starts the threads of all sinks but objects.jsonl, and tells them what was said so far.
     fn outputs(&self, objects: Sender<Arc<FrameReport>>, depth: bool) -> Result<Outputs> {
         let can = match &self.plan.can {
             None => None,
@@ -375,6 +382,7 @@ impl Pipeline<'_> {
                 Some(sender)
             }
         };
+        let results = self.results()?;
         let mut viewers = Vec::new();
         let live = match &self.plan.viewer {
             ViewerPlan::None => None,
@@ -395,13 +403,30 @@ impl Pipeline<'_> {
             self.crew.spawn_with(&name, OnFailure::CarryOn, move || feed_viewer(viewer, &input, &notes))?;
             viewers.push(sender);
         }
-        let outputs = Outputs { objects, can, viewers, latency: self.latency.clone(), crew: self.crew.clone() };
+        let (latency, crew) = (self.latency.clone(), self.crew.clone());
+        let outputs = Outputs { objects, can, results, viewers, latency, crew };
         for note in
             self.notes.summary().iter().flat_map(|n| n.first.iter().map(move |first| format!("{}: {first}", n.kind)))
         {
             outputs.log(LogLevel::Info, note);
         }
         Ok(outputs)
+    }
+
+    /// Starts the thread that writes results as MCAP: a live run goes on without it.
+    fn results(&self) -> Result<Option<Sender<Said>>> {
+        let Some(path) = self.plan.mcap.clone() else { return Ok(None) };
+        refuse_own_source(&self.drive.info().path, &path)?;
+        let live = self.plan.live.is_some();
+        let (spec, failed) = if live {
+            (QueueSpec::drop_oldest("mcap", RESULTS_QUEUE), OnFailure::CarryOn)
+        } else {
+            (QueueSpec::block("mcap", RESULTS_QUEUE), OnFailure::Halt)
+        };
+        let (sender, input) = self.queue(spec);
+        let results = Results::create(&path, Arc::clone(&self.drive), self.notes.clone(), live)?;
+        self.crew.spawn_with("mcap", failed, move || results.run(&path, &input))?;
+        Ok(Some(sender))
     }
 
     fn scene(&self, depth: bool) -> Scene {

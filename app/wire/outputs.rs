@@ -1,6 +1,6 @@
 //! From the perceiving thread to the sinks: one queue and one thread each.
 //!
-//! objects.jsonl blocks (a replay is lossless). A live viewer's queue drops its oldest whole messages and counts them; the
+//! objects.jsonl and results as MCAP block (a replay is lossless). A live viewer's queue drops its oldest whole messages and counts them; the
 //! file's blocks, as the file is the purpose of `--save`.
 
 use std::path::Path;
@@ -16,7 +16,6 @@ use ocellus_percept::cloud::Cloud;
 use ocellus_percept::depth::DepthMap;
 use ocellus_percept::image::Image;
 use ocellus_percept::report::FrameReport;
-use ocellus_percept::time::Timestamp;
 use ocellus_sense::{EncodedImage, ImageEncoding};
 use ocellus_sinks::can::CanReport;
 use ocellus_sinks::objects::ObjectsWriter;
@@ -24,12 +23,16 @@ use ocellus_sinks::viewer::{
     FrameView, LogLevel, LogView, MetricsView, Picture, Shared, SweepView, TOTAL, ViewMsg, Viewer,
 };
 
+use super::frame::Origin;
 use super::notes::Notes;
+use super::results::Said;
 
 /// A report with what a viewer shows beside it.
 pub struct Perceived {
     /// The report.
     pub report: Arc<FrameReport>,
+    /// The drive's entry; `None` where there is no frame.
+    pub entry: Option<usize>,
     /// The picture as recorded.
     pub picture: Option<PooledShared<EncodedImage>>,
     /// Columns and rows of the picture.
@@ -49,6 +52,8 @@ pub struct Outputs {
     pub objects: Sender<Arc<FrameReport>>,
     /// To CAN.
     pub can: Option<Sender<CanReport>>,
+    /// To the results as MCAP.
+    pub results: Option<Sender<Said>>,
     /// To viewers and files for viewers.
     pub viewers: Vec<Sender<ViewMsg>>,
     /// Stage times, for the viewer's plots.
@@ -60,17 +65,22 @@ pub struct Outputs {
 impl Perceived {
     /// A report without a picture.
     pub fn bare(report: FrameReport) -> Self {
-        Self { report: Arc::new(report), picture: None, size_px: None, depth: None, age: Duration::ZERO, nearest: None }
+        let (report, age) = (Arc::new(report), Duration::ZERO);
+        Self { report, entry: None, picture: None, size_px: None, depth: None, age, nearest: None }
     }
 }
 
 impl Outputs {
     /// Sends a report to all. False where objects.jsonl takes no more.
     pub fn send(&self, perceived: Perceived) -> bool {
-        let Perceived { report, picture, size_px, depth, age, nearest } = perceived;
+        let Perceived { report, entry, picture, size_px, depth, age, nearest } = perceived;
         if let Some(can) = &self.can {
             // A queue that is closed means that the sink has failed, which is reported.
             drop(can.send(CanReport { report: Arc::clone(&report), nearest }));
+        }
+        if let Some(results) = &self.results {
+            // As above; what a live run's ring displaced is in its counters.
+            drop(results.send(Said::Report { report: Arc::clone(&report), entry, picture: picture.clone() }));
         }
         if !self.viewers.is_empty() {
             let metrics = self.metrics(&report, age);
@@ -84,8 +94,12 @@ impl Outputs {
         !self.objects.send(report).is_closed()
     }
 
-    /// Sends a sweep to the viewers.
-    pub fn show_sweep(&self, lidar: &str, t: Timestamp, seq: u64, cloud: &PooledShared<Cloud>) {
+    /// Sends a sweep to the results and the viewers.
+    pub fn show_sweep(&self, lidar: &str, origin: &Origin, cloud: &PooledShared<Cloud>) {
+        let (entry, t, seq) = (origin.entry, origin.t, origin.seq);
+        if let Some(results) = &self.results {
+            drop(results.send(Said::Sweep { lidar: lidar.to_owned(), entry, t, cloud: cloud.clone() }));
+        }
         if !self.viewers.is_empty() {
             let cloud = Shared::new(cloud.clone());
             self.show(&ViewMsg::Sweep(SweepView { lidar: lidar.to_owned(), t, seq, cloud }));

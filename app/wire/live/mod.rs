@@ -48,6 +48,7 @@ use super::infer::Job;
 use super::notes::Notes;
 use super::outputs::Outputs;
 use super::perceive::SWEEPS_KEPT;
+use super::results::RESULTS_QUEUE;
 use super::source::{Buffers, RunSensor};
 use super::{PERCEIVE_QUEUE, Pipeline, VIEWER_QUEUE, listen};
 use crate::exit;
@@ -310,10 +311,12 @@ impl LiveRun {
     }
 
     /// As many pictures and sweeps as can be on their way: per sensor one read, queued, prepared and kept for fusion; in
-    /// the perceiving thread's queue; before viewers and the recorder. When all are out, the newest frame is dropped.
-    fn buffers(&self) -> Buffers {
+    /// the perceiving thread's queue; before viewers, results and the recorder. When all are out, the newest frame is dropped.
+    fn buffers(&self, results: bool) -> Buffers {
         let recorded = if self.sensors.plan.record.is_some() { record::RING } else { 0 };
-        let capacity = (4 + SWEEPS_KEPT) * self.run_sensors.len() + 2 * PERCEIVE_QUEUE + 2 * VIEWER_QUEUE + recorded;
+        let written = if results { RESULTS_QUEUE } else { 0 };
+        let seen = 2 * PERCEIVE_QUEUE + 2 * VIEWER_QUEUE;
+        let capacity = (4 + SWEEPS_KEPT) * self.run_sensors.len() + seen + recorded + written;
         Buffers {
             pictures: Pool::new("pictures", capacity, Exhausted::Refuse, EncodedImage::default),
             sweeps: Pool::new("sweeps", capacity, Exhausted::Refuse, Cloud::default),
@@ -322,7 +325,8 @@ impl LiveRun {
 
     /// Starts the capturing threads, and the one that watches over them, who gives ticks to `outputs`.
     fn capture(&self, inlets: Vec<Sender<Item>>, tap: Option<Tap>, outputs: Option<Outputs>) -> Result<()> {
-        let (hearts, buffers) = (Heartbeats::new(), self.buffers());
+        let results = outputs.as_ref().is_some_and(|o| o.results.is_some());
+        let (hearts, buffers) = (Heartbeats::new(), self.buffers(results));
         let mut captures = Vec::with_capacity(inlets.len());
         for (i, (sensor, output)) in self.run_sensors.iter().zip(inlets).enumerate() {
             let capture = Capture {

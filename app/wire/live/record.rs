@@ -15,13 +15,12 @@ use ocellus_flow::queue::{Received, Receiver, Sender};
 use ocellus_percept::cloud::Cloud;
 use ocellus_percept::time::Timestamp;
 use ocellus_sense::arrival::{DROPPED_TOPIC, DroppedFrame};
-use ocellus_sense::truth::{TRUTH_TOPIC, truth_json};
-use ocellus_sense::{Drive, EncodedImage, ImageEncoding};
-use ocellus_sinks::mcap::{At, Compression, McapWriter, jpeg_from_image, topics};
+use ocellus_sense::{Drive, EncodedImage};
+use ocellus_sinks::mcap::Compression;
 
 use super::clock::LiveClock;
 use super::faults::Faults;
-use crate::recording::JPEG_QUALITY;
+use crate::recording::{Framed, JPEG_QUALITY, Tape};
 use crate::wire::frame::{Content, Item};
 use crate::wire::notes::Notes;
 
@@ -29,8 +28,6 @@ use crate::wire::notes::Notes;
 pub const RING: usize = 64;
 /// Where nothing comes for so long, what is there is given to the operating system.
 const FLUSH_AFTER: Duration = Duration::from_millis(300);
-/// Intrinsics and mounts are written again this often, for readers that begin in the middle.
-const RIG_EVERY: Duration = Duration::from_secs(5);
 
 /// What is recorded.
 pub enum Recorded {
@@ -94,19 +91,6 @@ impl Tap {
     }
 }
 
-/// A recording being written.
-struct OpenFile {
-    writer: McapWriter,
-    /// When calibration was written last.
-    rig_at: Option<Instant>,
-}
-
-impl OpenFile {
-    fn create(path: &Path) -> Result<Self> {
-        Ok(Self { writer: McapWriter::create(path, Compression::Lz4)?, rig_at: None })
-    }
-}
-
 /// The recording thread.
 pub struct Recorder {
     /// Calibration and ego motion.
@@ -124,35 +108,33 @@ pub struct Recorder {
 impl Recorder {
     /// Records to `path` until the sensors end. A disk that takes no more ends the recording, not the run.
     pub fn run(self, path: &Path, input: &Receiver<(usize, Recorded)>) -> Result<()> {
-        let mut file = OpenFile::create(path)?;
+        let mut tape = Tape::create(path, Compression::Lz4, JPEG_QUALITY)?;
         loop {
             match input.recv_timeout(FLUSH_AFTER) {
                 Received::Item((sensor, recorded)) => {
-                    self.prepare(&mut file)?;
-                    self.write(&mut file.writer, sensor, &recorded)?;
+                    self.write(&mut tape, sensor, &recorded)?;
                 }
-                Received::Timeout => file.writer.flush()?,
+                Received::Timeout => tape.flush()?,
                 Received::Closed => break,
             }
         }
-        self.finish(file)
+        self.finish(path, tape)
     }
 
     /// Records frames that nobody else wants: one that is in the file is processed.
     pub fn run_items(self, path: &Path, input: &Receiver<Item>) -> Result<()> {
-        let mut file = OpenFile::create(path)?;
+        let mut tape = Tape::create(path, Compression::Lz4, JPEG_QUALITY)?;
         loop {
             match input.recv_timeout(FLUSH_AFTER) {
                 Received::Item(Item { origin, content, .. }) => {
-                    self.prepare(&mut file)?;
                     let stamped = Stamped { entry: origin.entry, t: origin.t, received_at: origin.received_at };
                     match content {
                         Content::Frame(frame) => {
                             let recorded = Recorded::Picture(frame.picture, stamped);
-                            self.write(&mut file.writer, origin.sensor, &recorded)?;
+                            self.write(&mut tape, origin.sensor, &recorded)?;
                         }
                         Content::Sweep(cloud) => {
-                            self.write(&mut file.writer, origin.sensor, &Recorded::Sweep(cloud, stamped))?;
+                            self.write(&mut tape, origin.sensor, &Recorded::Sweep(cloud, stamped))?;
                         }
                         Content::Lost(reason) => {
                             origin.ticket.lost(reason);
@@ -161,76 +143,34 @@ impl Recorder {
                     }
                     origin.ticket.processed();
                 }
-                Received::Timeout => file.writer.flush()?,
+                Received::Timeout => tape.flush()?,
                 Received::Closed => break,
             }
         }
-        self.finish(file)
+        self.finish(path, tape)
     }
 
-    /// Sees to the disk, and to calibration where it is due.
-    fn prepare(&self, file: &mut OpenFile) -> Result<()> {
+    fn finish(&self, path: &Path, tape: Tape) -> Result<()> {
+        let messages = tape.finish()?;
+        self.notes.say("recording", format!("{}: {messages} messages", path.display()));
+        Ok(())
+    }
+
+    fn write(&self, tape: &mut Tape, sensor: usize, recorded: &Recorded) -> Result<()> {
         self.faults.check_disk()?;
-        if file.rig_at.is_none_or(|at| at.elapsed() >= RIG_EVERY) {
-            file.writer.rig(self.clock.now(), &self.drive.info().rig)?;
-            file.rig_at = Some(Instant::now());
-        }
-        Ok(())
-    }
-
-    fn finish(&self, file: OpenFile) -> Result<()> {
-        let path = file.writer.path().display().to_string();
-        let messages = file.writer.finish()?;
-        self.notes.say("recording", format!("{path}: {messages} messages"));
-        Ok(())
-    }
-
-    fn write(&self, writer: &mut McapWriter, sensor: usize, recorded: &Recorded) -> Result<()> {
         let name = self.sensors.get(sensor).map_or("sensor", String::as_str);
         match recorded {
-            Recorded::Picture(picture, stamped) => {
-                let frame = topics::optical_frame(name);
-                let at = self.at(stamped, &frame);
-                self.pose(writer, stamped.t)?;
-                write_picture(writer, name, &at, picture)?;
-                if let Some(labels) = self.drive.labels_at(stamped.entry) {
-                    writer.text(TRUTH_TOPIC, stamped.t, &truth_json(name, stamped.t, labels))?;
-                }
-            }
-            Recorded::Sweep(cloud, stamped) => {
-                let frame = topics::lidar_frame(name);
-                self.pose(writer, stamped.t)?;
-                writer.points(&topics::points(name), &self.at(stamped, &frame), cloud)?;
-            }
+            Recorded::Picture(picture, stamped) => tape.picture(&self.framed(name, stamped), picture),
+            Recorded::Sweep(cloud, stamped) => tape.sweep(&self.framed(name, stamped), cloud),
             Recorded::Dropped { t, reason, at } => {
                 let frame = DroppedFrame { sensor: name.to_owned(), t_ns: t.as_nanos(), reason: (*reason).to_owned() };
-                writer.text(DROPPED_TOPIC, self.clock.at(*at), &frame.to_json())?;
+                Ok(tape.writer().text(DROPPED_TOPIC, self.clock.at(*at), &frame.to_json())?)
             }
         }
-        Ok(())
     }
 
-    fn at<'a>(&self, stamped: &Stamped, frame: &'a str) -> At<'a> {
-        At::new(stamped.t, frame).logged_at(self.clock.at(stamped.received_at))
+    fn framed<'a>(&'a self, sensor: &'a str, stamped: &Stamped) -> Framed<'a> {
+        let logged = self.clock.at(stamped.received_at);
+        Framed { drive: self.drive.as_ref(), entry: stamped.entry, sensor, t: stamped.t, logged }
     }
-
-    fn pose(&self, writer: &mut McapWriter, t: Timestamp) -> Result<()> {
-        if let Some(pose) = self.drive.odom_from_vehicle(t) {
-            writer.odometry(t, &pose, None)?;
-        }
-        Ok(())
-    }
-}
-
-fn write_picture(writer: &mut McapWriter, camera: &str, at: &At<'_>, picture: &EncodedImage) -> Result<()> {
-    let topic = topics::compressed_picture(camera);
-    match picture.encoding {
-        ImageEncoding::Jpeg => writer.compressed_image(&topic, at, "jpeg", &picture.bytes)?,
-        ImageEncoding::Png => writer.compressed_image(&topic, at, "png", &picture.bytes)?,
-        ImageEncoding::Raw { format, width, height } => {
-            let view = ocellus_percept::image::ImageView::new(width as usize, height as usize, format, &picture.bytes)?;
-            writer.compressed_image(&topic, at, "jpeg", &jpeg_from_image(view, JPEG_QUALITY)?)?;
-        }
-    }
-    Ok(())
 }

@@ -214,6 +214,7 @@ impl Perceive {
         self.parts.end_to_end[origin.sensor].record(origin.age());
         let open = self.send(Perceived {
             report: Arc::new(report),
+            entry: Some(origin.entry),
             picture: Some(frame.picture.clone()),
             size_px: Some([frame.size.0 as u32, frame.size.1 as u32]),
             depth: None,
@@ -260,6 +261,7 @@ impl Perceive {
         self.parts.end_to_end[origin.sensor].record(origin.age());
         let perceived = Perceived {
             report: Arc::new(report),
+            entry: Some(origin.entry),
             picture: Some(frame.picture.clone()),
             size_px: Some([frame.size.0 as u32, frame.size.1 as u32]),
             depth,

@@ -16,7 +16,7 @@ use super::{CurrentSweep, Perceive, SWEEPS_KEPT};
 impl Perceive {
     /// Takes a sweep in. False where the outputs take no more.
     pub(super) fn sweep(&mut self, origin: Origin, cloud: PooledShared<Cloud>) -> bool {
-        self.parts.outputs.show_sweep(&self.parts.sensors[origin.sensor].name, origin.t, origin.seq, &cloud);
+        self.parts.outputs.show_sweep(&self.parts.sensors[origin.sensor].name, &origin, &cloud);
         let mut open = true;
         if self.parts.lidar_only {
             open &= self.lidar_report(&origin, &cloud);
@@ -58,6 +58,7 @@ impl Perceive {
         let rows = self.found.iter().zip(&self.tracked);
         let objects = rows.filter_map(|(obstacle, tracked)| obstacles::object(obstacle, tracked, assess)).collect();
         let report = self.report(origin, Trigger::Lidar, self.state(origin), Some(objects));
-        self.send(Perceived { nearest: self.parts.assess.nearest(), ..Perceived::bare(report) })
+        let (entry, nearest) = (Some(origin.entry), self.parts.assess.nearest());
+        self.send(Perceived { entry, nearest, ..Perceived::bare(report) })
     }
 }
