@@ -185,6 +185,42 @@ fn a_mask_keeps_out_what_its_box_does_not() {
     assert_near(&fuser.distance(&empty, "person").unwrap(), truth, 0.01, DistanceSource::Lidar);
 }
 
+/// A mask that fills a box.
+fn filled(bbox: BoxPx) -> Detection {
+    let (x, y, width, height) = (bbox.x0 as u32, bbox.y0 as u32, bbox.width() as u32, bbox.height() as u32);
+    let data = vec![1; (width * height) as usize];
+    Detection { mask: Some(Mask { x, y, width, height, data }), ..detection(bbox) }
+}
+
+#[test]
+fn within_a_mask_lidar_and_depth_are_weighed_and_a_contradiction_takes_the_nearer() {
+    let (scene, mut fuser) = (street(), Fuser::new(FuserConfig::default()));
+    let (cloud, map) = (scene.sweep(), relative(&scene.depth()));
+    let (truth, bbox) = scene.truth(PERSON);
+    let mut person = |cloud: &Cloud, map: Option<&DepthMap>| {
+        begin(&mut fuser, &camera(), Some(cloud), map);
+        fuser.distance(&filled(bbox), "no such class").unwrap()
+    };
+    let (alone, both) = (person(&cloud, None), person(&cloud, Some(&map)));
+    assert_near(&alone, truth, 0.01, DistanceSource::Lidar);
+    assert!((both.range_m / truth - 1.0).abs() < 0.01 && both.sigma_m < alone.sigma_m, "{alone:?} {both:?}");
+    assert_eq!(both.contradicted_by, None);
+
+    // The LiDAR shines through what the camera sees: glass, or a slip of a mirror.
+    let mut seen_through = street();
+    seen_through.0[PERSON] = [[100.0; 3], [101.0; 3]];
+    let nearer = person(&seen_through.sweep(), Some(&map));
+    assert_near(&nearer, truth, 0.05, DistanceSource::DepthScaled);
+    let other = nearer.contradicted_by.unwrap();
+    assert!(other.source == DistanceSource::Lidar && (other.range_m - 29.7).abs() < 0.5, "{other:?}");
+
+    // And the other way round: the network takes them for a part of the wall.
+    let painted = relative(&seen_through.depth());
+    let nearer = person(&cloud, Some(&painted));
+    assert_near(&nearer, truth, 0.01, DistanceSource::Lidar);
+    assert_eq!(nearer.contradicted_by.unwrap().source, DistanceSource::DepthScaled);
+}
+
 /// The LiDAR points but those on the person: a dark coat.
 fn without_person(cloud: &Cloud) -> Cloud {
     let off = |p: &&[f32; 3]| !((13.9..14.5).contains(&p[0]) && (1.4..2.2).contains(&p[1]) && p[2] > -1.75);

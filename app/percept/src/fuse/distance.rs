@@ -23,6 +23,19 @@ pub struct Distance {
     pub n_points: usize,
     /// The leftmost and rightmost samples of the near face; `None` where no samples tell how far it reaches.
     pub face_ends: Option<[Point3<Optical>; 2]>,
+    /// What a second source says instead, where the two cannot both be right; the nearer of them is this distance.
+    pub contradicted_by: Option<Other>,
+}
+
+/// What a source said whose distance was not taken.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Other {
+    /// Range in metres.
+    pub range_m: f64,
+    /// One sigma of it in metres.
+    pub sigma_m: f64,
+    /// What it rests on.
+    pub source: DistanceSource,
 }
 
 impl Distance {
@@ -34,7 +47,16 @@ impl Distance {
             surface: Point3::from_vector(direction * range_m),
             n_points: 0,
             face_ends: None,
+            contradicted_by: None,
         }
+    }
+
+    /// The same face further or nearer along its ray, with another sigma.
+    pub(super) fn at_range(self, range_m: f64, sigma_m: f64) -> Self {
+        let along = if self.range_m > 0.0 { range_m / self.range_m } else { 1.0 };
+        let moved = |p: Point3<Optical>| Point3::from_vector(p.xyz * along);
+        let face_ends = self.face_ends.map(|ends| ends.map(moved));
+        Self { range_m, sigma_m, surface: moved(self.surface), face_ends, ..self }
     }
 }
 

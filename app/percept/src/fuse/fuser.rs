@@ -1,9 +1,10 @@
 //! Distances of one camera frame's objects, from the best source there is: LiDAR on the object, a depth map in metres, the
 //! ground, the class's size.
 //!
-//! [`Fuser::begin_frame`] takes what is known of the moment; [`Fuser::distance`] then answers box by box. All memory is
-//! kept between frames. A relative depth map that no LiDAR scales gives no distance: it is never called metres.
+//! [`Fuser::begin_frame`] takes what is known of the moment; [`Fuser::distance`] then answers box by box; an object whose mask holds LiDAR
+//! points and depth has both weighed (see `combine`). All memory is kept between frames. A relative depth map that no LiDAR scales gives no distance: it is never called metres.
 
+use super::combine::combine;
 use super::depth_scale::{DepthFit, DepthFitError, DepthScaler};
 use super::distance::{Distance, OpticalGround, View, from_ground, from_size};
 use super::ground::{GroundFinder, GroundPlane, ground_tolerance_m};
@@ -198,9 +199,13 @@ impl Fuser {
             prior,
             range_by_size: prior.and_then(|p| view.range_by_size(&detection.bbox, &p)),
         };
-        self.lidar_distance(&frame, &target)
-            .or_else(|| self.depth_distance(&frame, &target))
-            .or_else(|| from_box_alone(&view, &frame, &target))
+        let lidar = self.lidar_distance(&frame, &target);
+        // A depth map is as sharp as a mask; within a mere box LiDAR alone is surer of what is the object.
+        let depth = if lidar.is_none() || target.mask.is_some() { self.depth_distance(&frame, &target) } else { None };
+        match (lidar, depth) {
+            (Some(lidar), Some(depth)) => Some(combine(lidar, depth)),
+            (lidar, depth) => lidar.or(depth).or_else(|| from_box_alone(&view, &frame, &target)),
+        }
     }
 
     fn optical_ground(&self, context: &FrameContext<'_>, seen: Option<&GroundPlane>) -> Option<OpticalGround> {
@@ -314,8 +319,18 @@ impl Fuser {
 
     fn depth_distance(&mut self, frame: &Frame, target: &Target<'_>) -> Option<Distance> {
         let (source, relative_sigma) = frame.depth?;
+        // A mask that erosion leaves nothing of is looked at whole.
+        let passes = if target.mask.is_some() { &[Pass::Eroded, Pass::Whole][..] } else { &[Pass::Whole] };
+        let surface = passes.iter().find_map(|&pass| {
+            self.gather_depth(frame, target, pass);
+            self.surface.find(&target.expectation(DEPTH_STRAYS), 1)
+        })?;
+        Some(on_surface(&surface, relative_sigma * surface.range_m, source))
+    }
+
+    /// The cells of the depth map that count in a pass.
+    fn gather_depth(&mut self, frame: &Frame, target: &Target<'_>, pass: Pass) {
         let view = View { camera: &frame.camera, lens: &frame.lens };
-        let pass = if target.mask.is_some() { Pass::Eroded } else { Pass::Whole };
         self.surface.samples.clear();
         self.surface.around.clear();
         let bbox = target.bbox;
@@ -332,8 +347,6 @@ impl Fuser {
                 }
             }
         }
-        let surface = self.surface.find(&target.expectation(DEPTH_STRAYS), 1)?;
-        Some(on_surface(&surface, relative_sigma * surface.range_m, source))
     }
 }
 

@@ -1,6 +1,7 @@
 //! From boxes, points and depth to distances: projection, gathering, robust estimates, each with source and sigma.
 
 pub mod cluster;
+mod combine;
 pub mod depth_scale;
 pub mod deskew;
 pub mod distance;
@@ -14,7 +15,7 @@ mod surface;
 pub use cluster::{Obstacle, ObstacleFinder};
 pub use depth_scale::{DepthFit, DepthFitError, DepthScaler};
 pub use deskew::deskew;
-pub use distance::Distance;
+pub use distance::{Distance, Other};
 pub use fuser::{FrameContext, FrameNotes, Fuser, FuserConfig, Sweep};
 pub use ground::{GroundFinder, GroundPlane, ground_tolerance_m};
 pub use project::{Projected, project_cloud};
