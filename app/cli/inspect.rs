@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::Args;
+use ocellus_percept::assess::VehicleShape;
 use ocellus_percept::space::{Frame, Rig, Transform, Vehicle};
 use ocellus_sense::labels::LabelSummary;
-use ocellus_sense::{DriveInfo, DriveKind, OpenOptions, SensorInfo};
+use ocellus_sense::{Drive, DriveInfo, DriveKind, OpenOptions, SensorInfo};
 use serde_json::{Value, json};
 
 use crate::exit::{self, Outcome};
@@ -74,7 +75,9 @@ impl Inspect {
         let (calib, meta) = (self.calib.clone(), self.meta.clone());
         let options = OpenOptions { calib, meta, uncalibrated: true, ..OpenOptions::default() };
         let drive = ocellus_sense::open(&self.path, &options).map_err(exit::usage)?;
-        Ok(Found { text: drive_text(drive.info()), json: drive_json(drive.info()) })
+        let mut found = Found { text: drive_text(drive.info()), json: drive_json(drive.info()) };
+        events(drive.as_ref(), &mut found);
+        Ok(found)
     }
 
     fn model(&self) -> Result<Found> {
@@ -139,6 +142,26 @@ fn drive_text(info: &DriveInfo) -> String {
         let _ = writeln!(text, "  note       {note}");
     }
     text
+}
+
+/// The warnings that an event clip was kept for.
+fn events(drive: &dyn Drive, found: &mut Found) {
+    let first = drive.entries().first().map(|entry| entry.t);
+    for event in drive.events() {
+        let at_s = first.map_or(0.0, |first| event.t().seconds_since(first));
+        let risk = event.risk.name();
+        let _ = writeln!(found.text, "  event      {at_s:.3} s in: {risk}: {}", event.why);
+        let VehicleShape { width_m, wheelbase_m, front_m, rear_axle_m } = event.vehicle;
+        let _ = writeln!(
+            found.text,
+            "             said with {}, for a vehicle {width_m} m wide, wheelbase {wheelbase_m} m, front at {front_m} m, rear \
+             axle at {rear_axle_m} m",
+            event.models.join(", ")
+        );
+    }
+    if !drive.events().is_empty() {
+        found.json["events"] = json!(drive.events());
+    }
 }
 
 fn labels_text(labels: &LabelSummary) -> String {

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use ocellus_percept::assess::{AssessConfig, Assessor, ClosingMotion, EgoMotion, Subject, TtcConfig, VehicleShape};
+use ocellus_percept::assess::{
+    AssessConfig, Assessor, ClosingMotion, EgoMotion, Subject, TtcConfig, VehicleShape, Way,
+};
+use ocellus_percept::fuse::GroundPlane;
 use ocellus_percept::report::Object;
 use ocellus_percept::space::{Odom, Point3, Transform, Vehicle};
 use ocellus_percept::time::Timestamp;
@@ -33,6 +36,17 @@ pub struct Assess {
     outline_known: bool,
     /// Gap and track of the nearest object in the corridor so far in this report.
     nearest: Option<(f64, u64)>,
+    /// The ground that this report's sweep shows.
+    ground: Option<GroundPlane>,
+}
+
+/// What lies ahead in one report, beside its objects.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Ahead {
+    /// Track of the nearest obstacle in the corridor.
+    pub nearest: Option<u64>,
+    /// The corridor; none in a report that saw nothing.
+    pub way: Option<Way>,
 }
 
 /// One listed object with what the tracker knows of it.
@@ -48,7 +62,8 @@ pub struct Listed<'a> {
 impl Assess {
     /// For a drive; says what it assumes of the vehicle.
     pub fn new(plan: &AssessPlan, drive: Arc<dyn Drive>, notes: &Notes) -> Self {
-        let known = plan.shape.or_else(|| known_shape(drive.info().kind));
+        let told = drive.events().first().map(|event| event.vehicle);
+        let known = plan.shape.or(told).or_else(|| known_shape(drive.info().kind));
         if known.is_none() {
             let car = VehicleShape::CAR;
             notes.say(
@@ -62,7 +77,12 @@ impl Assess {
         }
         let shape = known.unwrap_or(VehicleShape::CAR);
         let assessor = Assessor::new(AssessConfig { shape, risk: plan.risk, ttc: TtcConfig::default() });
-        Self { drive, assessor, outline_known: known.is_some(), nearest: None }
+        Self { drive, assessor, outline_known: known.is_some(), nearest: None, ground: None }
+    }
+
+    /// The ground that the sweep of the frame shows which is begun next.
+    pub fn see_ground(&mut self, ground: Option<GroundPlane>) {
+        self.ground = ground;
     }
 
     /// Begins the report of a frame taken at `t`.
@@ -71,9 +91,10 @@ impl Assess {
         self.assessor.begin_frame(t, ego_motion(self.drive.as_ref(), t));
     }
 
-    /// The track of the nearest object in the corridor of this report.
-    pub fn nearest(&self) -> Option<u64> {
-        self.nearest.map(|(_, track)| track)
+    /// The way ahead of this report, and the nearest object on it.
+    pub fn ahead(&self) -> Ahead {
+        let nearest = self.nearest.map(|(_, track)| track);
+        Ahead { nearest, way: Some(self.assessor.way(self.ground)) }
     }
 
     /// Fills in time to collision, risk, reason and gap.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use ocellus_flow::ledger::Ticket;
 use ocellus_flow::pool::{Pooled, PooledShared};
-use ocellus_percept::blind::Blindness;
+use ocellus_percept::blind::{Blindness, Look};
 use ocellus_percept::cloud::Cloud;
 use ocellus_percept::depth::DepthMap;
 use ocellus_percept::detection::Detection;
@@ -20,6 +20,8 @@ pub struct Item {
     pub origin: Origin,
     /// What it carries.
     pub content: Content,
+    /// What the frame alone tells of whether its sensor sees; none before it is prepared.
+    pub look: Option<Look>,
 }
 
 /// Where an item comes from, and its place in the books.
@@ -67,7 +69,7 @@ pub struct Frame {
     pub inputs: Vec<ModelInput>,
     /// How many networks will answer for this frame.
     pub parts: usize,
-    /// Whether it shows anything: a live camera may be covered or frozen.
+    /// Why it shows nothing, where it does not: a camera may be covered or frozen.
     pub blind: Option<Blindness>,
     /// The drive's own labels where they stand in for a detector, their classes indexing [`super::truth::Truth::classes`].
     pub truth: Vec<Detection>,

@@ -14,6 +14,7 @@ use ocellus_percept::model::{DepthKind, HeadFamily, ModelSpec, Thresholds};
 use ocellus_percept::tensor::depth::{depth_from_output, depth_from_student, empty_depth};
 use ocellus_percept::tensor::{Decoder, Letterbox, TensorView};
 
+use super::blind::Watches;
 use super::frame::{Answer, Content, Item, Message, ModelInput, Part};
 use super::notes::Notes;
 use crate::models::ScoreRules;
@@ -30,9 +31,11 @@ pub struct Job {
     pub input: ModelInput,
 }
 
-/// Sends each frame's inputs to their networks and the frame itself to perception, in order.
-pub fn dispatch(input: &Receiver<Item>, models: &[Sender<Job>], perceive: &Sender<Message>) {
+/// Sends each frame's inputs to their networks and the frame itself to perception, in order; no network is asked about a
+/// frame that shows nothing.
+pub fn dispatch(input: &Receiver<Item>, mut watches: Watches, models: &[Sender<Job>], perceive: &Sender<Message>) {
     while let Some(mut item) = input.recv() {
+        watches.judge(&mut item);
         let index = item.index;
         if let Content::Frame(frame) = &mut item.content {
             for input in frame.inputs.drain(..) {

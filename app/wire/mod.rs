@@ -2,6 +2,7 @@
 //! writes what the run came to.
 
 mod assess;
+mod blind;
 mod can;
 mod classes;
 mod frame;
@@ -45,6 +46,7 @@ use crate::models::{self, Model};
 use crate::recording::refuse_own_source;
 
 use assess::Assess;
+use blind::Watches;
 use classes::Classes;
 use frame::{Item, Message};
 use infer::{Infer, Job, Times, dispatch};
@@ -213,8 +215,10 @@ impl Pipeline<'_> {
         let answers = to_perceive.clone();
         let model_queues = self.networks(models, &listed, move |infer, jobs| infer.run(jobs, &answers))?;
         let (to_dispatch, dispatch_input) = self.queue::<Item>(QueueSpec::block("dispatch", 1));
+        let names = self.chosen.sensors.iter().map(|s| s.name.clone());
+        let watches = Watches::new(names, self.notes.clone());
         crew.spawn("dispatch", move || -> Result<()> {
-            dispatch(&dispatch_input, &model_queues, &to_perceive);
+            dispatch(&dispatch_input, watches, &model_queues, &to_perceive);
             Ok(())
         })?;
 

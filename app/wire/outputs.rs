@@ -15,14 +15,16 @@ use ocellus_flow::threads::Crew;
 use ocellus_percept::cloud::Cloud;
 use ocellus_percept::depth::DepthMap;
 use ocellus_percept::image::Image;
-use ocellus_percept::report::FrameReport;
+use ocellus_percept::report::{FrameReport, SensorState};
+use ocellus_percept::time::Timestamp;
 use ocellus_sense::{EncodedImage, ImageEncoding};
 use ocellus_sinks::can::CanReport;
 use ocellus_sinks::objects::ObjectsWriter;
 use ocellus_sinks::viewer::{
-    FrameView, LogLevel, LogView, MetricsView, Picture, Shared, SweepView, TOTAL, ViewMsg, Viewer,
+    FrameView, LogLevel, LogView, MetricsView, Picture, Shared, StateView, SweepView, TOTAL, ViewMsg, Viewer,
 };
 
+use super::assess::Ahead;
 use super::frame::Origin;
 use super::notes::Notes;
 use super::results::Said;
@@ -41,8 +43,8 @@ pub struct Perceived {
     pub depth: Option<PooledShared<DepthMap>>,
     /// From reading to report.
     pub age: Duration,
-    /// Track of the nearest obstacle in the corridor.
-    pub nearest: Option<u64>,
+    /// What lies ahead.
+    pub ahead: Ahead,
 }
 
 /// Where reports go. Clones go to the same places.
@@ -65,18 +67,18 @@ pub struct Outputs {
 impl Perceived {
     /// A report without a picture.
     pub fn bare(report: FrameReport) -> Self {
-        let (report, age) = (Arc::new(report), Duration::ZERO);
-        Self { report, entry: None, picture: None, size_px: None, depth: None, age, nearest: None }
+        let (report, age, ahead) = (Arc::new(report), Duration::ZERO, Ahead::default());
+        Self { report, entry: None, picture: None, size_px: None, depth: None, age, ahead }
     }
 }
 
 impl Outputs {
     /// Sends a report to all. False where objects.jsonl takes no more.
     pub fn send(&self, perceived: Perceived) -> bool {
-        let Perceived { report, entry, picture, size_px, depth, age, nearest } = perceived;
+        let Perceived { report, entry, picture, size_px, depth, age, ahead } = perceived;
         if let Some(can) = &self.can {
             // A queue that is closed means that the sink has failed, which is reported.
-            drop(can.send(CanReport { report: Arc::clone(&report), nearest }));
+            drop(can.send(CanReport { report: Arc::clone(&report), nearest: ahead.nearest }));
         }
         if let Some(results) = &self.results {
             // As above; what a live run's ring displaced is in its counters.
@@ -86,7 +88,7 @@ impl Outputs {
             let metrics = self.metrics(&report, age);
             let picture = picture.as_deref().and_then(shown);
             let depth = depth.map(Shared::new);
-            let frame = FrameView { report: Arc::clone(&report), picture, size_px, depth };
+            let frame = FrameView { report: Arc::clone(&report), picture, size_px, depth, way: ahead.way };
             for message in [ViewMsg::Frame(frame), ViewMsg::Metrics(metrics)] {
                 self.show(&message);
             }
@@ -103,6 +105,13 @@ impl Outputs {
         if !self.viewers.is_empty() {
             let cloud = Shared::new(cloud.clone());
             self.show(&ViewMsg::Sweep(SweepView { lidar: lidar.to_owned(), t, seq, cloud }));
+        }
+    }
+
+    /// Tells the viewers a sensor's state that no report tells.
+    pub fn show_state(&self, sensor: &str, t: Timestamp, state: SensorState) {
+        if !self.viewers.is_empty() {
+            self.show(&ViewMsg::State(StateView { sensor: sensor.to_owned(), t, state }));
         }
     }
 

@@ -9,6 +9,7 @@ use anyhow::Result;
 use ocellus_flow::latency::{Kind, Latency, Series};
 use ocellus_flow::pool::Pool;
 use ocellus_flow::stage::Stage;
+use ocellus_percept::blind::Look;
 use ocellus_percept::cloud::Cloud;
 use ocellus_percept::fuse::deskew;
 use ocellus_percept::image::Image;
@@ -112,13 +113,19 @@ impl Stage<Item, Item> for Prepare {
     type Error = Infallible;
 
     fn step(&mut self, mut item: Item) -> Result<Item, Infallible> {
-        if let Content::Frame(frame) = &mut item.content
-            && let Err((reason, message)) = self.frame(frame, &item.origin)
-        {
-            self.notes.say("lost", message);
-            item.content = Content::Lost(reason);
+        item.look = None;
+        if let Content::Frame(frame) = &mut item.content {
+            match self.frame(frame, &item.origin) {
+                Ok(()) => item.look = Look::of_picture(self.image.view()),
+                Err((reason, message)) => {
+                    self.notes.say("lost", message);
+                    item.content = Content::Lost(reason);
+                }
+            }
         }
         if let Content::Sweep(cloud) = &mut item.content {
+            // As it came: ego motion moves the points of a frozen sweep, too.
+            item.look = Some(Look::of_sweep(cloud));
             self.sweep(cloud, &item.origin);
         }
         Ok(item)

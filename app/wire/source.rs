@@ -119,7 +119,7 @@ impl Source {
                 origin.ticket.dropped("stopped");
                 return;
             };
-            let item = Item { index, origin, content };
+            let item = Item { index, origin, content, look: None };
             index += 1;
             if let Some(refused) = output.send(item).handed_back() {
                 refused.origin.ticket.dropped("stopped");

@@ -170,5 +170,6 @@ fn view(camera: &str, t: Timestamp, rank: usize, (picture, seen): (&Arc<Image>, 
         picture: Some(Picture::Raw(Arc::clone(picture))),
         size_px,
         depth: None,
+        way: None,
     })
 }

@@ -76,6 +76,18 @@ pub enum Risk {
     Critical,
 }
 
+impl Risk {
+    /// The name that stands in `objects.jsonl`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Clear => "clear",
+            Self::Watch => "watch",
+            Self::Warn => "warn",
+            Self::Critical => "critical",
+        }
+    }
+}
+
 /// One obstacle.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Object {

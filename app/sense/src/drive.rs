@@ -11,6 +11,7 @@ use ocellus_percept::time::Timestamp;
 
 use crate::arrival::Arrival;
 use crate::error::ReadError;
+use crate::event::Event;
 use crate::labels::{Label, LabelSummary};
 use crate::lidar::{Extent, PacketCounts};
 use crate::payload::Payload;
@@ -249,6 +250,11 @@ pub trait Drive: Send + Sync {
     /// The labels that come with entry `index`; `None` where it has none, which is not the same as an empty list.
     fn labels_at(&self, _index: usize) -> Option<&[Label]> {
         None
+    }
+
+    /// The warnings that the recording was kept for; empty of a drive that is no event clip.
+    fn events(&self) -> &[Event] {
+        &[]
     }
 
     /// What became of a LiDAR's packets; `None` where the drive holds sweeps and not packets.

@@ -18,6 +18,7 @@ mod decode;
 mod drive;
 mod ego;
 mod error;
+pub mod event;
 mod feather;
 mod files;
 mod folder;

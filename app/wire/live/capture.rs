@@ -162,7 +162,7 @@ impl Capture {
             ticket,
         };
         self.arriving.record(delay);
-        let sent = self.output.send(Item { index: 0, origin, content });
+        let sent = self.output.send(Item { index: 0, origin, content, look: None });
         let closed = sent.is_closed();
         if let Some(refused) = sent.handed_back() {
             let reason = if closed { "stopped" } else { "queue_full" };

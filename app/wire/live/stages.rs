@@ -11,11 +11,11 @@ use anyhow::{Result, anyhow};
 use ocellus_flow::queue::{Receiver, Sender};
 use ocellus_flow::stage::Stage;
 use ocellus_percept::blind::BlindWatch;
-use ocellus_percept::image::ImageView;
 
 use super::clock::LiveClock;
 use super::faults::Faults;
 use super::health::Health;
+use crate::wire::blind::judge;
 use crate::wire::frame::{Answer, Content, Item, Message, Part};
 use crate::wire::infer::{Infer, Job};
 use crate::wire::notes::Notes;
@@ -56,7 +56,7 @@ impl Preparing {
             let step = AssertUnwindSafe(|| {
                 self.faults.prepare(&self.name, seq, at_s);
                 let Ok(mut item) = worker.step(item);
-                self.look(&mut watch, &mut item, worker.image.view());
+                self.look(&mut watch, &mut item);
                 item
             });
             match catch_unwind(step) {
@@ -75,27 +75,9 @@ impl Preparing {
         Ok(())
     }
 
-    /// Whether a frame shows anything: `picture` is what was decoded of it. A sweep that does not is lost; a picture keeps
-    /// its way, so that it can be looked at, and nobody is asked what is on it.
-    fn look(&self, watch: &mut BlindWatch, item: &mut Item, picture: ImageView<'_>) {
-        let blind = match &mut item.content {
-            Content::Frame(frame) => {
-                frame.blind = watch.picture(picture);
-                if frame.blind.is_some() {
-                    frame.inputs.clear();
-                    frame.parts = 0;
-                }
-                frame.blind
-            }
-            Content::Sweep(cloud) => {
-                let blind = watch.sweep(cloud);
-                if blind.is_some() {
-                    item.content = Content::Lost("blind");
-                }
-                blind
-            }
-            Content::Lost(_) => return,
-        };
+    /// Whether a frame shows anything.
+    fn look(&self, watch: &mut BlindWatch, item: &mut Item) {
+        let Some(blind) = judge(watch, item) else { return };
         if self.health.blind(item.origin.sensor, blind.is_some())
             && let Some(blind) = blind
         {

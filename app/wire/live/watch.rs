@@ -86,6 +86,9 @@ impl Watch {
                 let (from, to) = (format!("{:?}", change.from), format!("{:?}", change.to));
                 let text = format!("{name}: {} -> {} at {at_s:.2} s", from.to_lowercase(), to.to_lowercase());
                 self.notes.say("state", text);
+                if let Some(outputs) = &self.outputs {
+                    outputs.show_state(name, self.clock.now(), change.to);
+                }
             }
             self.replace_stuck()?;
             if let Some(outputs) = &self.outputs

@@ -19,7 +19,7 @@ use ocellus_percept::track::{Observation, TrackIds, TrackOutput, Tracker, Tracke
 use ocellus_sense::{Drive, SensorKind};
 
 use self::objects::Measured;
-use super::assess::Assess;
+use super::assess::{Ahead, Assess};
 use super::classes::{Candidate, Classes};
 use super::frame::{Answer, Content, Frame, Item, Message, Origin, Part};
 use super::live::Health;
@@ -203,6 +203,8 @@ impl Perceive {
         if trigger == Trigger::Camera || self.parts.lidar_only {
             let report = self.report(&origin, trigger, SensorState::Blind, None);
             open = self.send(Perceived::bare(report));
+        } else {
+            self.parts.outputs.show_state(&self.parts.sensors[origin.sensor].name, origin.t, SensorState::Blind);
         }
         origin.ticket.lost(reason);
         open
@@ -219,7 +221,7 @@ impl Perceive {
             size_px: Some([frame.size.0 as u32, frame.size.1 as u32]),
             depth: None,
             age: origin.age(),
-            nearest: None,
+            ahead: Ahead::default(),
         });
         origin.ticket.processed();
         open
@@ -266,7 +268,7 @@ impl Perceive {
             size_px: Some([frame.size.0 as u32, frame.size.1 as u32]),
             depth,
             age: origin.age(),
-            nearest: self.parts.assess.nearest(),
+            ahead: self.parts.assess.ahead(),
         };
         let open = self.send(perceived);
         origin.ticket.processed();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ocellus_percept::assess::ClosingMotion;
 use ocellus_percept::depth::DepthMap;
 use ocellus_percept::detection::{BoxPx, Detection};
-use ocellus_percept::fuse::{Distance, FrameContext, Sweep};
+use ocellus_percept::fuse::{Distance, FrameContext, Other, Sweep};
 use ocellus_percept::report::{DistanceSource, Object};
 use ocellus_percept::space::{Camera, CameraMount, Lidar, Odom, Optical, Point3, Transform, Vehicle};
 use ocellus_percept::track::{Observation, PositionMeasurement, TrackFrame};
@@ -58,6 +58,13 @@ impl Moment<'_> {
         let half = (0.5 * f64::from(bbox.width()) / camera.fx * measured.distance.range_m).min(HALF_WIDTH_MAX_M);
         Some([-half, half])
     }
+}
+
+/// What is said where two sources of one distance cannot both be right.
+fn contradiction(seq: u64, class: &str, (used, other): (Distance, Other)) -> String {
+    let (near_m, far_m) = (used.range_m, other.range_m);
+    let (by, not_by) = (used.source.name(), other.source.name());
+    format!("frame {seq}: a {class} is {near_m:.1} m away by {by} and {far_m:.1} m by {not_by}: the nearer is used")
 }
 
 impl Perceive {
@@ -125,6 +132,7 @@ impl Perceive {
         depth: Option<&DepthMap>,
     ) -> f64 {
         self.measured.clear();
+        self.parts.assess.see_ground(None);
         let Some(camera) = &moment.camera else {
             self.measured.extend(candidates.iter().map(|_| None));
             return 0.0;
@@ -137,6 +145,7 @@ impl Perceive {
         let view = &mut self.views[origin.sensor];
         match view.fuser.begin_frame(&context) {
             Ok(frame_notes) => {
+                self.parts.assess.see_ground(frame_notes.ground);
                 if let Some(Err(error)) = frame_notes.depth_fit {
                     self.parts.notes.say("depth", format!("frame {}: {error}", origin.seq));
                 }
@@ -144,7 +153,11 @@ impl Perceive {
             Err(error) => self.parts.notes.say("calibration", error.to_string()),
         }
         for Candidate { detection, .. } in candidates {
-            let distance = view.fuser.distance(detection, self.parts.classes.name(detection.class));
+            let class = self.parts.classes.name(detection.class);
+            let distance = view.fuser.distance(detection, class);
+            if let Some(other) = distance.and_then(|d| Some((d, d.contradicted_by?))) {
+                self.parts.notes.say("distance", contradiction(origin.seq, class, other));
+            }
             self.measured.push(distance.map(|distance| Measured {
                 surface: optical_from_vehicle.map(|t| t.inverse().apply(&distance.surface)),
                 distance,

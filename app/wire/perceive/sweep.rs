@@ -38,7 +38,9 @@ impl Perceive {
         let mount = rig.lidars.get(&self.parts.sensors[origin.sensor].name);
         let vehicle_from_lidar = mount.map_or_else(Transform::identity, |m: &LidarMount| m.vehicle_from_lidar);
         let Self { obstacles, found, .. } = self;
-        if self.parts.fusing.time(|| obstacles.find(cloud, &vehicle_from_lidar, found)).is_none() {
+        let ground = self.parts.fusing.time(|| obstacles.find(cloud, &vehicle_from_lidar, found));
+        self.parts.assess.see_ground(ground);
+        if ground.is_none() {
             let name = &self.parts.sensors[origin.sensor].name;
             self.parts
                 .notes
@@ -58,7 +60,7 @@ impl Perceive {
         let rows = self.found.iter().zip(&self.tracked);
         let objects = rows.filter_map(|(obstacle, tracked)| obstacles::object(obstacle, tracked, assess)).collect();
         let report = self.report(origin, Trigger::Lidar, self.state(origin), Some(objects));
-        let (entry, nearest) = (Some(origin.entry), self.parts.assess.nearest());
-        self.send(Perceived { entry, nearest, ..Perceived::bare(report) })
+        let (entry, ahead) = (Some(origin.entry), self.parts.assess.ahead());
+        self.send(Perceived { entry, ahead, ..Perceived::bare(report) })
     }
 }

@@ -9,7 +9,9 @@ use super::corridor::{Corridor, EgoMotion, VehicleShape};
 use super::risk::{Evidence, Risen, RiskConfig, RiskState};
 use super::threat::Threat;
 use super::ttc::{ClosingMotion, TimeToCollision, TtcConfig, time_to_collision};
+use super::way::Way;
 use super::why::{self, Reason};
+use crate::fuse::GroundPlane;
 use crate::report::{DistanceSource, Risk};
 use crate::space::{Point3, Vehicle};
 use crate::time::Timestamp;
@@ -22,6 +24,11 @@ const FORGET_S: f64 = 3.0;
 /// An obstacle whose closing speed is not known yet is watched when it stands in the corridor and the vehicle would reach it
 /// within the watching time; its place is then this sure, metres.
 const UNSURE_ACROSS_M: f64 = 0.3;
+/// The way ahead is drawn as far as the vehicle goes within the watching time, within these bounds, metres; the last where its
+/// speed is not known.
+const WAY_MIN_M: f64 = 12.0;
+const WAY_MAX_M: f64 = 80.0;
+const WAY_UNKNOWN_M: f64 = 30.0;
 
 /// One obstacle of a frame.
 #[derive(Debug, Clone, Copy)]
@@ -114,6 +121,12 @@ impl Assessor {
     /// The corridor of this frame.
     pub fn corridor(&self) -> &Corridor {
         &self.corridor
+    }
+
+    /// This frame's corridor as it is drawn, on the ground where that is seen.
+    pub fn way(&self, ground: Option<GroundPlane>) -> Way {
+        let length_m = self.ego.map_or(WAY_UNKNOWN_M, |e| e.speed_mps * self.config.risk.watch_s);
+        Way { corridor: self.corridor, length_m: length_m.clamp(WAY_MIN_M, WAY_MAX_M), ground }
     }
 
     /// Assesses one obstacle of the frame.

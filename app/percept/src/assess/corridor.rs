@@ -5,6 +5,7 @@
 //! width: that is part of the corridor. Metres, radians and seconds in the vehicle frame. Says nothing of what stands in it.
 
 use nalgebra::{Matrix2, Vector2};
+use serde::{Deserialize, Serialize};
 
 /// Slower than this a yaw rate says nothing of the path: m/s. The corridor is straight then.
 const SPEED_MIN_MPS: f64 = 1.5;
@@ -17,7 +18,7 @@ const RADIUS_SHARE_MIN: f64 = 0.3;
 const ANGLE_MAX_RAD: f64 = std::f64::consts::FRAC_PI_2;
 
 /// The vehicle's outline on the ground in its own frame, metres.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct VehicleShape {
     /// Width, mirrors apart.
     pub width_m: f64,

@@ -2,7 +2,7 @@
 //!
 //! [`Assessor`] takes a frame's tracked obstacles and the vehicle's own motion, and answers each with a risk. Parts:
 //! `corridor` (the swept path), `ttc` (time to collision and its probability), `threat` (one obstacle on the path), `risk` (the
-//! state machine), `why` (the reason in words), `assessor` (frame by frame). It is advice for people and programs that know
+//! state machine), `why` (the reason in words), `assessor` (frame by frame), `way` (the corridor as it is drawn). It is advice for people and programs that know
 //! better: never a safety function, and no word of it is a command.
 
 mod assessor;
@@ -10,6 +10,7 @@ mod corridor;
 mod risk;
 mod threat;
 mod ttc;
+mod way;
 mod why;
 
 pub use assessor::{AssessConfig, Assessment, Assessor, Subject};
@@ -17,3 +18,4 @@ pub use corridor::{Corridor, EgoMotion, OnPath, VehicleShape};
 pub use risk::{Evidence, Risen, RiskConfig, RiskState};
 pub use threat::{Threat, stopping_distance_m};
 pub use ttc::{ClosingMotion, TimeToCollision, TtcConfig, time_to_collision, ttc_from_growth, ttc_from_kinematics};
+pub use way::Way;

@@ -1,12 +1,12 @@
 //! An MCAP recording as a [`Drive`]: its frames in the order of their stamps, read by place.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use ocellus_percept::space::{Odom, Rig, Transform, Vehicle};
 use ocellus_percept::time::Timestamp;
 
+use super::beside::{align, arrivals};
 use super::choose::{Chosen, Source, choose};
 use super::clouds::cloud_from_records;
 use super::fault::Fault;
@@ -22,6 +22,7 @@ use crate::calib;
 use crate::drive::{Drive, DriveInfo, DriveKind, Entry, ImuSample, SensorInfo, SensorKind, TimeSource};
 use crate::ego::PoseTrack;
 use crate::error::{ReadError, SenseError};
+use crate::event::Event;
 use crate::labels::{Label, LabelSummary};
 use crate::payload::Payload;
 use crate::probe::OpenOptions;
@@ -44,6 +45,7 @@ pub(crate) struct McapDrive {
     labels: Vec<Option<Vec<Label>>>,
     /// Aligned with the entries.
     arrivals: Vec<Arrival>,
+    events: Vec<Event>,
 }
 
 /// The file of a recording: itself, or the only MCAP file of a folder.
@@ -81,8 +83,8 @@ pub(crate) fn open(path: &Path, options: &OpenOptions) -> Result<McapDrive, Sens
     let imu = motion::imu(&index, &tree, vehicle_name, &mut notes);
     let lost = std::mem::take(&mut index.walked.lost);
     let truth = std::mem::take(&mut index.truth);
-    let dropped = std::mem::take(&mut index.dropped);
-    let parts = Parts { path: path.into(), chosen, rig, rig_source, ego, imu, truth, dropped, notes, lost };
+    let (dropped, events) = (std::mem::take(&mut index.dropped), std::mem::take(&mut index.events));
+    let parts = Parts { path: path.into(), chosen, rig, rig_source, ego, imu, truth, dropped, events, notes, lost };
     Ok(parts.into_drive(store))
 }
 
@@ -165,6 +167,7 @@ struct Parts {
     imu: Vec<ImuSample>,
     truth: Vec<TruthFrame>,
     dropped: Vec<DroppedFrame>,
+    events: Vec<Event>,
     notes: Vec<String>,
     lost: Vec<String>,
 }
@@ -209,33 +212,9 @@ impl Parts {
             imu: self.imu,
             labels,
             arrivals,
+            events: self.events,
         }
     }
-}
-
-/// Each entry's labels, by camera and stamp.
-fn align(truth: Vec<TruthFrame>, entries: &[Entry], sensors: &[SensorInfo]) -> Vec<Option<Vec<Label>>> {
-    let mut by_frame: BTreeMap<(String, Timestamp), Vec<Label>> =
-        truth.into_iter().map(|frame| ((frame.camera, frame.t), frame.labels)).collect();
-    let name = |entry: &Entry| sensors.get(entry.sensor).map_or_else(String::new, |s| s.name.clone());
-    entries.iter().map(|entry| by_frame.remove(&(name(entry), entry.t))).collect()
-}
-
-/// When each entry was logged (by sensor and number), and whether the recorded run used it.
-fn arrivals(
-    dropped: &[DroppedFrame],
-    entries: &[Entry],
-    sensors: &[SensorInfo],
-    logged: &[Vec<Timestamp>],
-) -> Vec<Arrival> {
-    let unused: BTreeSet<(&str, i64)> = dropped.iter().map(|d| (d.sensor.as_str(), d.t_ns)).collect();
-    let arrival = |entry: &Entry| {
-        let name = sensors.get(entry.sensor).map_or("", |s| s.name.as_str());
-        let number = usize::try_from(entry.seq).unwrap_or(usize::MAX);
-        let at = logged.get(entry.sensor).and_then(|l| l.get(number)).copied().unwrap_or(entry.t);
-        Arrival { at, used: !unused.contains(&(name, entry.t.as_nanos())) }
-    };
-    entries.iter().map(arrival).collect()
 }
 
 impl McapDrive {
@@ -295,5 +274,9 @@ impl Drive for McapDrive {
 
     fn imu(&self) -> &[ImuSample] {
         &self.imu
+    }
+
+    fn events(&self) -> &[Event] {
+        &self.events
     }
 }

@@ -13,6 +13,7 @@ use super::message::{CameraMessage, Form, Head, ImuMessage, Kind, Link, Odometry
 use super::{foxglove, ros};
 use crate::arrival::DroppedFrame;
 use crate::error::SenseError;
+use crate::event::Event;
 use crate::truth::{TruthFrame, parse_truth};
 
 /// One frame of a sensor.
@@ -57,6 +58,8 @@ pub(crate) struct Index {
     pub(crate) truth: Vec<TruthFrame>,
     /// Frames that the recorded run did not use.
     pub(crate) dropped: Vec<DroppedFrame>,
+    /// What the recording was kept for.
+    pub(crate) events: Vec<Event>,
     pub(crate) walked: Walked,
     pub(crate) notes: Vec<String>,
 }
@@ -190,6 +193,11 @@ impl Gatherer {
                 let fault =
                     |e: serde_json::Error| Fault::value("dropped message", "sensor, t_ns, reason", e.to_string());
                 self.index.dropped.push(frame.map_err(fault)?);
+            }
+            Kind::Event => {
+                let event = Event::parse(Cdr::new(content)?.string("data")?);
+                let fault = |e: serde_json::Error| Fault::value("event message", "a warning", e.to_string());
+                self.index.events.push(event.map_err(fault)?);
             }
             Kind::Imu => {
                 let message = ros::imu(content)?;

@@ -3,6 +3,7 @@
 //! [`Kind`] tells from a channel's schema and encoding what to do with it.
 
 use crate::arrival::DROPPED_TOPIC;
+use crate::event::EVENT_TOPIC;
 use crate::truth::TRUTH_TOPIC;
 use nalgebra::{Isometry3, Quaternion, Translation3, UnitQuaternion, Vector3};
 use ocellus_percept::time::Timestamp;
@@ -85,6 +86,8 @@ pub(crate) enum Kind {
     Truth,
     /// Frames that the recorded run did not use, as our own recordings tell.
     Dropped,
+    /// What an event clip was kept for.
+    Event,
 }
 
 impl Kind {
@@ -93,6 +96,7 @@ impl Kind {
         match encoding {
             "cdr" if topic == TRUTH_TOPIC && schema == "std_msgs/msg/String" => Some(Self::Truth),
             "cdr" if topic == DROPPED_TOPIC && schema == "std_msgs/msg/String" => Some(Self::Dropped),
+            "cdr" if topic == EVENT_TOPIC && schema == "std_msgs/msg/String" => Some(Self::Event),
             "cdr" => Some(match schema.replace("/msg/", "/").as_str() {
                 "sensor_msgs/CompressedImage" => Self::Sensor(Wire::Ros, Form::Compressed),
                 "sensor_msgs/Image" => Self::Sensor(Wire::Ros, Form::Raw),

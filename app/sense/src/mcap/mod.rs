@@ -10,6 +10,7 @@
 //!
 //! Not read: ROS 1 messages, JSON, compressed video, Bayer patterns, depth pictures, service events.
 
+mod beside;
 pub(crate) mod cdr;
 mod choose;
 mod chunk;

@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use ocellus_percept::report::{FrameReport, Object, Risk, SensorState, Trigger};
+use ocellus_percept::report::{FrameReport, Object, SensorState, Trigger};
 
 /// Decimals of pixel coordinates: a hundredth of a pixel is below any detector's repeatability.
 const PX_PLACES: usize = 2;
@@ -66,7 +66,7 @@ fn write_object(out: &mut String, object: &Object) {
     write_numbers(out, "velocity_ground_mps", object.velocity_ground_mps, METRE_PLACES);
     write_number(out, "ttc_s", object.ttc_s, METRE_PLACES);
     if let Some(risk) = object.risk {
-        write_name(out, "risk", risk_name(risk));
+        write_name(out, "risk", risk.name());
     }
     if let Some(why) = &object.why {
         write_text(out, "why", why);
@@ -162,15 +162,6 @@ pub(crate) fn state_name(state: SensorState) -> &'static str {
         SensorState::Late => "late",
         SensorState::Stale => "stale",
         SensorState::Blind => "blind",
-    }
-}
-
-fn risk_name(risk: Risk) -> &'static str {
-    match risk {
-        Risk::Clear => "clear",
-        Risk::Watch => "watch",
-        Risk::Warn => "warn",
-        Risk::Critical => "critical",
     }
 }
 

@@ -1,4 +1,5 @@
-//! The screen as it opens: space at the left, cameras with boxes and plots at the right, the log below; side panels
+//! The screen as it opens: space at the left, cameras with boxes, risk and sensors over time, and plots at
+//! the right, the log with its reasons below; side panels
 //! hidden.
 //!
 //! rerun's blueprint offers no way to place the eye or colour a background, so these are logged into the same blueprint
@@ -9,7 +10,7 @@ use rerun::RecordingStreamBuilder;
 use rerun::blueprint::components::{LinkAxis, LoopMode, PanelState, PlayState};
 use rerun::blueprint::{
     Blueprint, BlueprintActivation, BlueprintPanel, ContainerLike, Grid, Horizontal, SelectionPanel, Spatial2DView,
-    Spatial3DView, Tabs, TextLogView, TimePanel, TimeSeriesView, Vertical, View,
+    Spatial3DView, StateTimelineView, Tabs, TextLogView, TimePanel, TimeSeriesView, Vertical, View,
 };
 use rerun::external::re_log_types::BlueprintActivationCommand;
 use rerun::external::re_sdk_types::blueprint::archetypes::{
@@ -18,7 +19,9 @@ use rerun::external::re_sdk_types::blueprint::archetypes::{
 use rerun::external::re_sdk_types::blueprint::{components as fields, datatypes};
 use rerun::log::LogMsg;
 
-use super::scene::{LATENCY, LOG, NEAREST, QUEUES, Scene, VEHICLE, boxes_path, camera_path, depth_path};
+use super::scene::{
+    LATENCY, LOG, NEAREST, QUEUES, STATES, Scene, TTC, VEHICLE, boxes_path, camera_path, depth_path, way_path,
+};
 use super::{FRAME, SENSOR_TIME, ViewerError};
 
 /// Where the eye stands: behind and above the vehicle, as in a driving game; metres in the vehicle frame.
@@ -29,6 +32,10 @@ const EYE_TARGET_M: [f32; 3] = [12.0, 0.0, -2.0];
 const COLUMN_WIDTH: f32 = 700.0;
 /// Height of a view's title.
 const TITLE_HEIGHT: f32 = 30.0;
+/// Height of a lane of states with its name.
+const LANE_HEIGHT: f32 = 46.0;
+/// Height of the time axis above them.
+const AXIS_HEIGHT: f32 = 28.0;
 /// Columns over rows of a camera whose size is unknown.
 const USUAL_ASPECT: f32 = 16.0 / 9.0;
 /// Up to this many cameras stand below one another; more go into a grid.
@@ -88,10 +95,16 @@ fn is_blueprint(message: &LogMsg) -> bool {
 fn layout(scene: &Scene, properties: &mut Vec<Property>) -> ContainerLike {
     let pictures = pictures(scene);
     let log = log_view(properties);
+    let lanes = 1 + scene.cameras.len() + scene.rig.lidars.len();
+    let states = StateTimelineView::new("Risk and sensors").with_origin(STATES);
+    let near = [("Nearest obstacle, m", NEAREST), ("Time to collision, s", TTC)];
+    let load = [("Latency, ms", LATENCY), ("Waiting in queues", QUEUES)];
+    let mut beside =
+        |pair: [(&str, &str); 2]| Horizontal::new(pair.map(|(name, origin)| plot(name, origin, properties)));
     let plots = [
-        (plot("Nearest obstacle, m", NEAREST, properties), 170.0),
-        (plot("Latency, ms", LATENCY, properties), 190.0),
-        (plot("Waiting in queues", QUEUES, properties), 120.0),
+        (states.into(), TITLE_HEIGHT + AXIS_HEIGHT + LANE_HEIGHT * lanes as f32),
+        (beside(near).into(), 190.0),
+        (beside(load).into(), 150.0),
     ];
     let (left, right, widths): (_, Vec<_>, _) = if has_space(scene) {
         let space = space_view(scene, properties);
@@ -153,9 +166,9 @@ fn log_view(properties: &mut Vec<Property>) -> ContainerLike {
 }
 
 fn space_view(scene: &Scene, properties: &mut Vec<Property>) -> ContainerLike {
-    // The boxes belong onto the picture, not onto its small image in space.
-    let contents = std::iter::once(format!("/{VEHICLE}/**"))
-        .chain(scene.cameras.iter().map(|camera| format!("- /{}/**", boxes_path(camera))));
+    // Boxes and edges belong onto the picture, not onto its small image in space.
+    let flat = |camera: &String| [boxes_path(camera), way_path(camera)].map(|path| format!("- /{path}/**"));
+    let contents = std::iter::once(format!("/{VEHICLE}/**")).chain(scene.cameras.iter().flat_map(flat));
     let container = ContainerLike::from(Spatial3DView::new("Space").with_origin(VEHICLE).with_contents(contents));
     if let Some(path) = view_path(&container) {
         let eye = EyeControls3D::new()

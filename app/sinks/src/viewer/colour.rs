@@ -1,5 +1,6 @@
 //! Colours: one per class, the same in every run; and one per range, warm near and cool far.
 
+use ocellus_percept::report::{Risk, SensorState};
 use rerun::Color;
 
 /// Range below which all points are of the warmest colour, metres: the vehicle's own surroundings.
@@ -66,15 +67,35 @@ fn unknown() -> Color {
     Color::from_rgb(200, 200, 200)
 }
 
+/// The colour of a risk. Yellow, orange and red mean risk alone: no class has them.
+pub(super) fn risk_colour(risk: Risk) -> Color {
+    match risk {
+        Risk::Clear => Color::from_rgb(102, 204, 140),
+        Risk::Watch => Color::from_rgb(255, 235, 59),
+        Risk::Warn => Color::from_rgb(255, 160, 0),
+        Risk::Critical => Color::from_rgb(255, 45, 45),
+    }
+}
+
+/// The colour of a sensor's state.
+pub(super) fn state_colour(state: SensorState) -> Color {
+    match state {
+        SensorState::Fresh => Color::from_rgb(67, 140, 96),
+        SensorState::Late => Color::from_rgb(255, 235, 59),
+        SensorState::Stale => Color::from_rgb(255, 160, 0),
+        SensorState::Blind => Color::from_rgb(255, 45, 45),
+    }
+}
+
 /// The colour of a class: the road users' own, any other's by its name.
 pub(super) fn class_colour(class: &str) -> Color {
     match class {
         "car" => Color::from_rgb(79, 195, 247),
         "truck" | "bus" | "train" => Color::from_rgb(126, 135, 255),
-        "person" | "pedestrian" => Color::from_rgb(255, 138, 101),
-        "bicycle" | "cyclist" => Color::from_rgb(255, 213, 79),
+        "person" | "pedestrian" => Color::from_rgb(206, 147, 216),
+        "bicycle" | "cyclist" => Color::from_rgb(174, 213, 129),
         "motorcycle" => Color::from_rgb(240, 98, 204),
-        "traffic light" | "stop sign" => Color::from_rgb(129, 199, 132),
+        "traffic light" | "stop sign" => Color::from_rgb(128, 203, 196),
         "unknown" => unknown(),
         other => hue_colour(fnv1a(other)),
     }

@@ -5,10 +5,11 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
+use ocellus_percept::assess::Way;
 use ocellus_percept::cloud::Cloud;
 use ocellus_percept::depth::DepthMap;
 use ocellus_percept::image::Image;
-use ocellus_percept::report::FrameReport;
+use ocellus_percept::report::{FrameReport, SensorState};
 use ocellus_percept::time::Timestamp;
 
 /// One thing to show.
@@ -18,6 +19,8 @@ pub enum ViewMsg {
     Frame(FrameView),
     /// A LiDAR sweep.
     Sweep(SweepView),
+    /// A sensor's state that no report tells.
+    State(StateView),
     /// Latencies and queue depths.
     Metrics(MetricsView),
     /// A line for the log panel.
@@ -66,6 +69,8 @@ pub struct FrameView {
     pub size_px: Option<[u32; 2]>,
     /// The depth network's output for this picture.
     pub depth: Option<Shared<DepthMap>>,
+    /// The way ahead.
+    pub way: Option<Way>,
 }
 
 /// A picture as the recording has it, or as pixels.
@@ -88,6 +93,17 @@ pub struct SweepView {
     pub seq: u64,
     /// Points in the LiDAR's own frame, metres.
     pub cloud: Shared<Cloud>,
+}
+
+/// A sensor's state from now on.
+#[derive(Debug, Clone)]
+pub struct StateView {
+    /// The sensor's name.
+    pub sensor: String,
+    /// Sensor time.
+    pub t: Timestamp,
+    /// Its state.
+    pub state: SensorState,
 }
 
 /// Figures at one moment, plotted over sensor time.
@@ -146,7 +162,7 @@ impl ViewMsg {
                 picture + frame.depth.as_ref().map_or(0, |depth| depth.values.len() * 4)
             }
             Self::Sweep(sweep) => sweep.cloud.len().min(points_max) * POINT_BYTES,
-            Self::Metrics(_) | Self::Log(_) => 0,
+            Self::State(_) | Self::Metrics(_) | Self::Log(_) => 0,
         };
         (large + SMALL_PARTS_BYTES) as u64
     }

@@ -18,22 +18,25 @@ mod obstacles;
 mod picture;
 mod plots;
 mod scene;
+mod states;
 mod stream;
 mod sweep;
+mod way;
 
 use std::path::PathBuf;
 
-use ocellus_percept::report::Trigger;
+use ocellus_percept::report::{Risk, SensorState, Trigger};
 use rerun::RecordingStream;
 
 pub use connect::LOCAL_URL;
 pub use error::{RERUN_VERSION, ViewerError};
-pub use message::{FrameView, LogLevel, LogView, MetricsView, Picture, Shared, SweepView, TOTAL, ViewMsg};
+pub use message::{FrameView, LogLevel, LogView, MetricsView, Picture, Shared, StateView, SweepView, TOTAL, ViewMsg};
 pub use scene::{Scene, VehicleOutline};
 pub use stream::Shed;
 
 use lines::Lines;
 use plots::Plots;
+use states::States;
 use stream::{Identity, Readiness, Stream};
 use sweep::Sweeps;
 
@@ -86,10 +89,16 @@ pub struct Viewer {
     scene: Scene,
     live: bool,
     points_max: usize,
+    shown: Shown,
+    stats: ViewerStats,
+}
+
+/// What is remembered from message to message.
+struct Shown {
     sweeps: Sweeps,
     plots: Plots,
+    states: States,
     lines: Lines,
-    stats: ViewerStats,
 }
 
 impl std::fmt::Debug for Viewer {
@@ -115,9 +124,12 @@ impl Viewer {
             scene,
             live,
             points_max,
-            sweeps: Sweeps::new(points_max),
-            plots: Plots::default(),
-            lines: Lines::default(),
+            shown: Shown {
+                sweeps: Sweeps::new(points_max),
+                plots: Plots::default(),
+                states: States::default(),
+                lines: Lines::default(),
+            },
             stats: ViewerStats::default(),
         };
         viewer.introduce()?;
@@ -142,7 +154,7 @@ impl Viewer {
             }
         }
         let outcome = match self.stream.rec() {
-            Some(rec) => log_message(rec, message, &self.sweeps, &mut self.plots, &mut self.lines),
+            Some(rec) => self.shown.log(rec, &self.scene, message),
             None => Ok(()),
         };
         self.stream.logged(bytes);
@@ -158,13 +170,14 @@ impl Viewer {
 
     /// Sends what is on its way and closes. A live viewer is given three seconds, a disk sixty.
     pub fn finish(mut self) -> (ViewerStats, Result<(), ViewerError>) {
-        let said = self.stream.rec().map_or(Ok(()), |rec| self.lines.end(rec));
+        let said = self.stream.rec().map_or(Ok(()), |rec| self.shown.lines.end(rec));
         (self.stats, said.and(self.stream.finish()))
     }
 
     /// Layout and calibration.
     fn introduce(&mut self) -> Result<(), ViewerError> {
-        self.plots.reset();
+        self.shown.plots.reset();
+        self.shown.states.reset();
         if let Some(rec) = self.stream.rec() {
             blueprint::send_blueprint(rec, &self.scene, self.live)?;
             scene::log_scene(rec, &self.scene)?;
@@ -173,45 +186,56 @@ impl Viewer {
     }
 }
 
-fn log_message(
-    rec: &RecordingStream,
-    message: &ViewMsg,
-    sweeps: &Sweeps,
-    plots: &mut Plots,
-    lines: &mut Lines,
-) -> Result<(), ViewerError> {
-    match message {
-        ViewMsg::Frame(frame) => {
-            lines.move_to(rec, frame.report.t, frame.report.seq)?;
-            log_frame(rec, frame, plots)
+impl Shown {
+    fn log(&mut self, rec: &RecordingStream, scene: &Scene, message: &ViewMsg) -> Result<(), ViewerError> {
+        match message {
+            ViewMsg::Frame(frame) => {
+                self.lines.move_to(rec, frame.report.t, frame.report.seq)?;
+                self.log_frame(rec, scene, frame)
+            }
+            ViewMsg::Sweep(sweep) => {
+                self.lines.move_to(rec, sweep.t, Some(sweep.seq))?;
+                self.states.log_sensor(rec, &sweep.lidar, SensorState::Fresh)?;
+                self.sweeps.log(rec, sweep)
+            }
+            ViewMsg::State(view) => {
+                self.lines.move_to(rec, view.t, None)?;
+                self.states.log_sensor(rec, &view.sensor, view.state)
+            }
+            ViewMsg::Metrics(metrics) => {
+                self.lines.move_to(rec, metrics.t, Some(metrics.seq))?;
+                self.plots.log_metrics(rec, metrics)
+            }
+            ViewMsg::Log(line) => self.lines.log(rec, line),
         }
-        ViewMsg::Sweep(sweep) => {
-            lines.move_to(rec, sweep.t, Some(sweep.seq))?;
-            sweeps.log(rec, sweep)
-        }
-        ViewMsg::Metrics(metrics) => {
-            lines.move_to(rec, metrics.t, Some(metrics.seq))?;
-            plots.log_metrics(rec, metrics)
-        }
-        ViewMsg::Log(line) => lines.log(rec, line),
     }
-}
 
-fn log_frame(rec: &RecordingStream, frame: &FrameView, plots: &mut Plots) -> Result<(), ViewerError> {
-    let report = &frame.report;
-    let camera = report.sensor.as_deref().filter(|_| report.trigger == Trigger::Camera);
-    let objects = report.objects.as_deref().unwrap_or_default();
-    if let Some(camera) = camera {
-        if let Some(picture) = &frame.picture {
-            picture::log_picture(rec, camera, picture)?;
+    fn log_frame(&mut self, rec: &RecordingStream, scene: &Scene, frame: &FrameView) -> Result<(), ViewerError> {
+        let report = &frame.report;
+        let objects = report.objects.as_deref().unwrap_or_default();
+        let risk = states::highest(objects);
+        let shade = risk.unwrap_or(Risk::Clear);
+        if let Some(camera) = report.sensor.as_deref().filter(|_| report.trigger == Trigger::Camera) {
+            if let Some(picture) = &frame.picture {
+                picture::log_picture(rec, camera, picture)?;
+            }
+            if let Some(depth) = &frame.depth {
+                depth::log_depth(rec, camera, depth, frame.size_px)?;
+            }
+            way::log_on_picture(rec, scene, (camera, frame.size_px), frame.way.as_ref(), shade)?;
+            obstacles::log_boxes(rec, camera, objects, frame.size_px)?;
         }
-        if let Some(depth) = &frame.depth {
-            depth::log_depth(rec, camera, depth, frame.size_px)?;
+        if let Some(sensor) = &report.sensor {
+            self.states.log_sensor(rec, sensor, report.state)?;
         }
-        obstacles::log_boxes(rec, camera, objects, frame.size_px)?;
+        self.states.log_risk(rec, risk)?;
+        for line in self.states.reasons(report) {
+            self.lines.log(rec, &line)?;
+        }
+        way::log_in_space(rec, scene, frame.way.as_ref(), shade)?;
+        obstacles::log_in_space(rec, report)?;
+        self.plots.log_objects(rec, objects)
     }
-    obstacles::log_in_space(rec, report)?;
-    plots.log_nearest(rec, objects)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use rerun::archetypes::{Arrows3D, Boxes2D, Points2D, Points3D};
 use rerun::{Color, Radius, RecordingStream};
 
 use super::ViewerError;
-use super::colour::class_colour;
+use super::colour::{class_colour, risk_colour};
 use super::scene::{OBJECTS, VELOCITIES, boxes_path};
 
 /// Line width of a box, points of the screen.
@@ -117,13 +117,9 @@ fn is_risk(object: &Object) -> bool {
     matches!(object.risk, Some(Risk::Warn | Risk::Critical))
 }
 
-/// The class's colour, unless the obstacle is a risk.
+/// The risk's colour; the class's where no risk is known.
 fn object_colour(object: &Object) -> Color {
-    match object.risk {
-        Some(Risk::Critical) => Color::from_rgb(255, 45, 45),
-        Some(Risk::Warn) => Color::from_rgb(255, 160, 0),
-        _ => class_colour(&object.class),
-    }
+    object.risk.map_or_else(|| class_colour(&object.class), risk_colour)
 }
 
 /// `car #7 14.2 m`, and the time to collision where the obstacle is a risk.

@@ -1,4 +1,5 @@
-//! Figures over time: milliseconds by stage, waiting messages by queue, the nearest obstacle by class.
+//! Figures over time: milliseconds by stage, waiting messages by queue, the nearest obstacle and the least time to collision
+//! by class.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +10,7 @@ use rerun::{AsComponents, RecordingStream};
 use super::ViewerError;
 use super::colour::{class_colour, series_colour};
 use super::message::{MetricsView, TOTAL};
-use super::scene::{LATENCY, NEAREST, QUEUES};
+use super::scene::{LATENCY, NEAREST, QUEUES, TTC};
 
 /// Width of a plotted line, points of the screen.
 const LINE_WIDTH: f32 = 1.5;
@@ -46,16 +47,18 @@ impl Plots {
         Ok(())
     }
 
-    /// Logs the nearest distance of each class.
-    pub(super) fn log_nearest(&mut self, rec: &RecordingStream, objects: &[Object]) -> Result<(), ViewerError> {
-        for (class, distance_m) in nearest_by_class(objects) {
+    /// Logs the nearest distance and the least time to collision of each class.
+    pub(super) fn log_objects(&mut self, rec: &RecordingStream, objects: &[Object]) -> Result<(), ViewerError> {
+        let nearest = least_by_class(objects, |o| o.distance_m).into_iter().map(|least| (NEAREST, least));
+        let soonest = least_by_class(objects, |o| o.ttc_s).into_iter().map(|least| (TTC, least));
+        for (root, (class, least)) in nearest.chain(soonest) {
             let style = || {
                 SeriesPoints::new()
                     .with_names([class])
                     .with_colors([class_colour(class)])
                     .with_marker_sizes([MARKER_SIZE])
             };
-            self.log_scalar(rec, &format!("{NEAREST}/{}", path_part(class)), distance_m, style)?;
+            self.log_scalar(rec, &format!("{root}/{}", path_part(class)), least, style)?;
         }
         Ok(())
     }
@@ -75,20 +78,20 @@ impl Plots {
     }
 }
 
-/// Distance of the nearest object of each class that has one, by class.
-fn nearest_by_class(objects: &[Object]) -> BTreeMap<&str, f64> {
-    let mut nearest = BTreeMap::new();
+/// The least finite `figure` of each class's objects, by class.
+fn least_by_class(objects: &[Object], figure: impl Fn(&Object) -> Option<f64>) -> BTreeMap<&str, f64> {
+    let mut by_class = BTreeMap::new();
     for object in objects {
-        if let Some(distance_m) = object.distance_m.filter(|d| d.is_finite()) {
-            let least = nearest.entry(object.class.as_str()).or_insert(distance_m);
-            *least = distance_m.min(*least);
+        if let Some(value) = figure(object).filter(|v| v.is_finite()) {
+            let least = by_class.entry(object.class.as_str()).or_insert(value);
+            *least = value.min(*least);
         }
     }
-    nearest
+    by_class
 }
 
 /// A name as one part of an entity path.
-fn path_part(name: &str) -> String {
+pub(super) fn path_part(name: &str) -> String {
     name.chars().map(|c| if c.is_alphanumeric() || c == '_' || c == '-' { c } else { '_' }).collect()
 }
 
@@ -103,7 +106,7 @@ mod tests {
         let odd = Object { distance_m: Some(f64::NAN), ..full_object(2) };
         let person = Object { class: "person".to_owned(), distance_m: Some(8.0), ..full_object(3) };
         let objects = [far, odd, person, full_object(4), bare_object(5)];
-        let nearest: Vec<_> = nearest_by_class(&objects).into_iter().collect();
+        let nearest: Vec<_> = least_by_class(&objects, |o| o.distance_m).into_iter().collect();
         assert_eq!(nearest, [("car", 14.2309), ("person", 8.0)]);
     }
 

@@ -15,6 +15,8 @@ pub(super) const VEHICLE: &str = "vehicle";
 pub(super) const OBJECTS: &str = "vehicle/objects";
 /// Their velocities.
 pub(super) const VELOCITIES: &str = "vehicle/velocities";
+/// The way ahead.
+pub(super) const WAY: &str = "vehicle/way";
 /// Log lines.
 pub(super) const LOG: &str = "log";
 /// Plots of milliseconds by stage.
@@ -23,6 +25,10 @@ pub(super) const LATENCY: &str = "latency";
 pub(super) const QUEUES: &str = "queues";
 /// Plots of the nearest obstacle by class.
 pub(super) const NEAREST: &str = "nearest";
+/// Plots of the least time to collision by class.
+pub(super) const TTC: &str = "ttc";
+/// The highest risk, and how each sensor is, as lanes over time.
+pub(super) const STATES: &str = "states";
 
 /// How far before a camera its picture hangs in space, metres: near enough to leave the points before it free.
 const IMAGE_PLANE_M: f32 = 1.5;
@@ -40,6 +46,11 @@ impl VehicleOutline {
     /// A middle-sized car whose frame's origin lies `origin_height_m` above the ground in its middle; only a drawing.
     pub fn car(origin_height_m: f32) -> Self {
         Self { center_m: [0.0, 0.0, 0.75 - origin_height_m], size_m: [4.6, 1.8, 1.5] }
+    }
+
+    /// Where it stands, metres above the vehicle frame's origin.
+    fn floor_m(&self) -> f32 {
+        self.center_m[2] - 0.5 * self.size_m[2]
     }
 }
 
@@ -60,6 +71,13 @@ pub struct Scene {
     pub outline: Option<VehicleOutline>,
 }
 
+impl Scene {
+    /// Height of the ground that is taken where no sweep shows it, metres in the vehicle frame.
+    pub(super) fn floor_m(&self) -> f64 {
+        self.outline.map_or(0.0, |outline| outline.floor_m().into())
+    }
+}
+
 /// Where a camera and its pinhole stand.
 pub(super) fn camera_path(camera: &str) -> String {
     format!("{VEHICLE}/cameras/{camera}")
@@ -73,6 +91,11 @@ pub(super) fn picture_path(camera: &str) -> String {
 /// Where the boxes on its picture stand.
 pub(super) fn boxes_path(camera: &str) -> String {
     format!("{VEHICLE}/cameras/{camera}/objects")
+}
+
+/// Where the way ahead on its picture stands.
+pub(super) fn way_path(camera: &str) -> String {
+    format!("{VEHICLE}/cameras/{camera}/way")
 }
 
 /// Where its depth stands: outside the vehicle, since a map of another size than the picture has no place in space.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nalgebra::{Matrix3, Vector3};
+use ocellus_percept::assess::{Corridor, VehicleShape, Way};
 use ocellus_percept::cloud::Cloud;
 use ocellus_percept::depth::DepthMap;
 use ocellus_percept::image::{Image, PixelFormat};
@@ -52,6 +53,11 @@ fn scene() -> Scene {
     }
 }
 
+/// Straight ahead on level ground that no sweep shows.
+fn way() -> Way {
+    Way { corridor: Corridor::new(VehicleShape::CAR, None), length_m: 40.0, ground: None }
+}
+
 /// Pictures of grey ramps, a wall of points 10 m ahead, one car.
 fn drive(frames: u64) -> Vec<ViewMsg> {
     let wall: Vec<[f32; 3]> =
@@ -82,6 +88,7 @@ fn drive(frames: u64) -> Vec<ViewMsg> {
             picture: Some(Picture::Raw(Arc::clone(&image))),
             size_px: Some(SIZE),
             depth: Some(depth.clone()),
+            way: Some(way()),
         }));
         messages.push(ViewMsg::Metrics(MetricsView {
             t,
@@ -136,7 +143,15 @@ fn a_saved_drive_holds_every_frame_where_it_belongs_and_a_layout() {
         ("/latency/total", 1 + 5),
         ("/queues/infer", 1 + 5),
         ("/nearest/car", 1 + 5),
-        ("/log", 2),
+        ("/ttc/car", 1 + 5),
+        ("/vehicle/way", 5),
+        ("/vehicle/cameras/image_02/way", 5),
+        // What does not change is told once.
+        ("/states/0_risk", 1 + 1),
+        ("/states/image_02", 1 + 1),
+        ("/states/lidar", 1 + 1),
+        // The first line, the reason of the one warning, and the last line.
+        ("/log", 3),
     ];
     for (entity, count) in expected {
         assert_eq!(recording.get(entity), Some(&count), "{entity} in {recording:#?}");
@@ -156,8 +171,9 @@ fn frames_without_picture_objects_or_place_are_shown_as_far_as_they_go() {
     let mut viewer = Viewer::open(&ViewerMode::Save(path.clone()), bare, "test").unwrap();
     let mut report = full_report();
     report.objects = None;
-    let frame =
-        |report| ViewMsg::Frame(FrameView { report: Arc::new(report), picture: None, size_px: None, depth: None });
+    let frame = |report| {
+        ViewMsg::Frame(FrameView { report: Arc::new(report), picture: None, size_px: None, depth: None, way: None })
+    };
     viewer.step(&frame(report.clone())).unwrap();
     report.trigger = Trigger::Tick;
     report.sensor = None;
@@ -220,6 +236,7 @@ fn a_viewer_that_does_not_read_costs_frames_and_never_blocks() {
             picture: Some(Picture::Encoded(Arc::clone(&bytes))),
             size_px: Some(SIZE),
             depth: None,
+            way: None,
         })
     };
     let outcomes: Vec<Outcome> = (0..400).map(|seq| viewer.step(&frame(seq)).unwrap()).collect();
