@@ -47,6 +47,9 @@ pub struct Replay {
     /// Write results beside their frames as MCAP, for ROS 2 and Foxglove tools.
     #[arg(long, value_name = "FILE")]
     mcap: Option<PathBuf>,
+    /// Keep the seconds around each warning in this folder, as MCAP clips with inputs, results and the reason.
+    #[arg(long, value_name = "DIR")]
+    clips: Option<PathBuf>,
     /// Write drive.rrd.
     #[arg(long)]
     save: bool,
@@ -113,6 +116,7 @@ impl Replay {
         file.runtime.ort_lib = self.ort_lib;
         file.fusion.wait_ms = self.wait_ms;
         file.can.file = self.can;
+        file.clips.dir = self.clips;
         file.output.dir = Some(self.out);
         file.output.save = Some(self.save);
         file.output.mcap = self.mcap;

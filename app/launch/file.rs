@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::assess::{RiskTable, VehicleTable};
 use super::can::CanTable;
+use super::clips::ClipsTable;
 use super::faults::FaultsTable;
 use super::live::{CameraTable, LidarTable, LivePlan, LiveTable, LiveTables};
 use super::text;
@@ -52,6 +53,9 @@ pub struct LaunchFile {
     /// `[can]`: obstacles on a CAN bus.
     #[serde(default)]
     pub can: CanTable,
+    /// `[clips]`: the seconds around warnings.
+    #[serde(default)]
+    pub clips: ClipsTable,
     /// `[output]`: the run's folder.
     #[serde(default)]
     pub output: OutputTable,

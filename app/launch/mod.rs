@@ -4,6 +4,7 @@
 
 mod assess;
 mod can;
+mod clips;
 pub mod faults;
 pub mod file;
 pub mod live;
@@ -13,6 +14,7 @@ mod udp;
 
 pub use assess::AssessPlan;
 pub use can::CanPlan;
+pub use clips::ClipsPlan;
 pub use faults::{Fault, FaultKind, FaultPlan};
 pub use file::LaunchFile;
 pub use live::{LivePlan, SensorPlan, SensorSource};

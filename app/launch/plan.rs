@@ -7,6 +7,7 @@ use ocellus_percept::model::Thresholds;
 
 use super::assess::AssessPlan;
 use super::can::CanPlan;
+use super::clips::ClipsPlan;
 use super::file::{LaunchFile, ModelTable, SpeedValue};
 use super::live::LivePlan;
 use crate::exit;
@@ -109,6 +110,8 @@ pub struct Plan {
     pub assess: AssessPlan,
     /// Whether and how obstacles go out on CAN.
     pub can: Option<CanPlan>,
+    /// Whether and how the seconds around warnings are kept.
+    pub clips: Option<ClipsPlan>,
     /// The run's folder.
     pub out: PathBuf,
     /// Whether drive.rrd is written.
@@ -194,6 +197,7 @@ impl Plan {
             camera_height_m: file.fusion.camera_height_m,
             assess: AssessPlan::new(&file.vehicle, &file.risk)?,
             can: CanPlan::new(&file.can)?,
+            clips: ClipsPlan::new(&file.clips)?,
             out,
             save: file.output.save.unwrap_or(false),
             mcap: file.output.mcap.clone(),

@@ -62,8 +62,7 @@ pub struct Listed<'a> {
 impl Assess {
     /// For a drive; says what it assumes of the vehicle.
     pub fn new(plan: &AssessPlan, drive: Arc<dyn Drive>, notes: &Notes) -> Self {
-        let told = drive.events().first().map(|event| event.vehicle);
-        let known = plan.shape.or(told).or_else(|| known_shape(drive.info().kind));
+        let known = shape(plan, drive.as_ref());
         if known.is_none() {
             let car = VehicleShape::CAR;
             notes.say(
@@ -126,6 +125,12 @@ impl Assess {
         object.risk = said.risk;
         object.why = said.why;
     }
+}
+
+/// The vehicle's outline, where the plan, the recording or the kind of drive tells it.
+pub fn shape(plan: &AssessPlan, drive: &dyn Drive) -> Option<VehicleShape> {
+    let told = || drive.events().first().map(|event| event.vehicle);
+    plan.shape.or_else(told).or_else(|| known_shape(drive.info().kind))
 }
 
 fn known_shape(kind: DriveKind) -> Option<VehicleShape> {

@@ -5,6 +5,7 @@ mod assess;
 mod blind;
 mod can;
 mod classes;
+mod clips;
 mod frame;
 mod infer;
 mod live;
@@ -32,6 +33,7 @@ use ocellus_flow::pool::{Exhausted, Pool};
 use ocellus_flow::queue::{QueueSpec, Receiver, Sender};
 use ocellus_flow::stop::StopReason;
 use ocellus_flow::threads::{Crew, CrewReport, JoinLimits, OnFailure, detach};
+use ocellus_percept::assess::VehicleShape;
 use ocellus_percept::cloud::Cloud;
 use ocellus_percept::report::FrameReport;
 use ocellus_percept::tensor::Preprocessor;
@@ -41,13 +43,14 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::exit;
-use crate::launch::{Plan, Speed, ViewerPlan};
+use crate::launch::{ModelPlan, Plan, Speed, TRUTH, ViewerPlan};
 use crate::models::{self, Model};
 use crate::recording::refuse_own_source;
 
 use assess::Assess;
 use blind::Watches;
 use classes::Classes;
+use clips::{About, CLIP_RING, Clips};
 use frame::{Item, Message};
 use infer::{Infer, Job, Times, dispatch};
 use notes::Notes;
@@ -307,7 +310,7 @@ impl Pipeline<'_> {
             + MODEL_QUEUE
             + PERCEIVE_QUEUE
             + 2 * VIEWER_QUEUE
-            + if self.plan.mcap.is_some() { RESULTS_QUEUE } else { 0 }
+            + self.written()
             + (SWEEPS_KEPT + 1) * self.chosen.sensors.len();
         let pictures = Pool::new("pictures", capacity, Exhausted::Wait, EncodedImage::default);
         let sweeps = Pool::new("sweeps", capacity, Exhausted::Wait, Cloud::default);
@@ -386,7 +389,7 @@ impl Pipeline<'_> {
                 Some(sender)
             }
         };
-        let results = self.results()?;
+        let results = self.results()?.into_iter().chain(self.clips()?).collect();
         let mut viewers = Vec::new();
         let live = match &self.plan.viewer {
             ViewerPlan::None => None,
@@ -431,6 +434,30 @@ impl Pipeline<'_> {
         let results = Results::create(&path, Arc::clone(&self.drive), self.notes.clone(), live)?;
         self.crew.spawn_with("mcap", failed, move || results.run(&path, &input))?;
         Ok(Some(sender))
+    }
+
+    /// Starts the thread that keeps event clips: a live run goes on without it.
+    fn clips(&self) -> Result<Option<Sender<Said>>> {
+        let Some(plan) = self.plan.clips.clone() else { return Ok(None) };
+        let (spec, failed) = match self.plan.live {
+            Some(_) => (QueueSpec::drop_oldest("clips", RESULTS_QUEUE), OnFailure::CarryOn),
+            None => (QueueSpec::block("clips", RESULTS_QUEUE), OnFailure::Halt),
+        };
+        let (sender, input) = self.queue(spec);
+        let name = |model: &ModelPlan| model.path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let truth = self.plan.truth.then(|| TRUTH.to_owned());
+        let models = self.plan.models.iter().map(name).chain(truth).collect();
+        let vehicle = assess::shape(&self.plan.assess, self.drive.as_ref()).unwrap_or(VehicleShape::CAR);
+        let clips = Clips::new(plan, About { vehicle, models }, Arc::clone(&self.drive), self.notes.clone())?;
+        self.crew.spawn_with("clips", failed, move || clips.run(&input))?;
+        Ok(Some(sender))
+    }
+
+    /// Frames that those may hold who write results beside them.
+    fn written(&self) -> usize {
+        let results = if self.plan.mcap.is_some() { RESULTS_QUEUE } else { 0 };
+        let clips = if self.plan.clips.is_some() { RESULTS_QUEUE + CLIP_RING } else { 0 };
+        results + clips
     }
 
     fn scene(&self, depth: bool) -> Scene {

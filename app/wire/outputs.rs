@@ -54,8 +54,8 @@ pub struct Outputs {
     pub objects: Sender<Arc<FrameReport>>,
     /// To CAN.
     pub can: Option<Sender<CanReport>>,
-    /// To the results as MCAP.
-    pub results: Option<Sender<Said>>,
+    /// To what writes results beside their frames: the results as MCAP, event clips.
+    pub results: Vec<Sender<Said>>,
     /// To viewers and files for viewers.
     pub viewers: Vec<Sender<ViewMsg>>,
     /// Stage times, for the viewer's plots.
@@ -80,7 +80,7 @@ impl Outputs {
             // A queue that is closed means that the sink has failed, which is reported.
             drop(can.send(CanReport { report: Arc::clone(&report), nearest: ahead.nearest }));
         }
-        if let Some(results) = &self.results {
+        for results in &self.results {
             // As above; what a live run's ring displaced is in its counters.
             drop(results.send(Said::Report { report: Arc::clone(&report), entry, picture: picture.clone() }));
         }
@@ -99,7 +99,7 @@ impl Outputs {
     /// Sends a sweep to the results and the viewers.
     pub fn show_sweep(&self, lidar: &str, origin: &Origin, cloud: &PooledShared<Cloud>) {
         let (entry, t, seq) = (origin.entry, origin.t, origin.seq);
-        if let Some(results) = &self.results {
+        for results in &self.results {
             drop(results.send(Said::Sweep { lidar: lidar.to_owned(), entry, t, cloud: cloud.clone() }));
         }
         if !self.viewers.is_empty() {

@@ -28,7 +28,8 @@ pub const RESULTS_QUEUE: usize = 64;
 /// Where nothing comes for so long from live sensors, what is there is given to the operating system.
 const FLUSH_AFTER: Duration = Duration::from_millis(300);
 
-/// What is written.
+/// What is written. Clones share pictures and points.
+#[derive(Clone)]
 pub enum Said {
     /// A report, with the picture it is of where there is one.
     Report {
@@ -84,18 +85,32 @@ impl Results {
     }
 
     fn write(&mut self, said: &Said) -> Result<()> {
-        let drive = self.drive.as_ref();
-        match said {
-            Said::Report { report, entry, picture } => {
-                if let (Some(entry), Some(picture), Some(sensor)) = (*entry, picture, &report.sensor) {
-                    self.tape.picture(&Framed { drive, entry, sensor, t: report.t, logged: report.t }, picture)?;
-                }
-                let rig = entry.map_or(&drive.info().rig, |entry| drive.rig_at(entry));
-                self.tape.report(report, rig)
+        write_said(&mut self.tape, self.drive.as_ref(), said)
+    }
+}
+
+impl Said {
+    /// Its sensor time.
+    pub fn t(&self) -> Timestamp {
+        match self {
+            Self::Report { report, .. } => report.t,
+            Self::Sweep { t, .. } => *t,
+        }
+    }
+}
+
+/// Writes one message with what belongs beside it.
+pub fn write_said(tape: &mut Tape, drive: &dyn Drive, said: &Said) -> Result<()> {
+    match said {
+        Said::Report { report, entry, picture } => {
+            if let (Some(entry), Some(picture), Some(sensor)) = (*entry, picture, &report.sensor) {
+                tape.picture(&Framed { drive, entry, sensor, t: report.t, logged: report.t }, picture)?;
             }
-            Said::Sweep { lidar, entry, t, cloud } => {
-                self.tape.sweep(&Framed { drive, entry: *entry, sensor: lidar, t: *t, logged: *t }, cloud)
-            }
+            let rig = entry.map_or(&drive.info().rig, |entry| drive.rig_at(entry));
+            tape.report(report, rig)
+        }
+        Said::Sweep { lidar, entry, t, cloud } => {
+            tape.sweep(&Framed { drive, entry: *entry, sensor: lidar, t: *t, logged: *t }, cloud)
         }
     }
 }

@@ -48,7 +48,6 @@ use super::infer::Job;
 use super::notes::Notes;
 use super::outputs::Outputs;
 use super::perceive::SWEEPS_KEPT;
-use super::results::RESULTS_QUEUE;
 use super::source::{Buffers, RunSensor};
 use super::{PERCEIVE_QUEUE, Pipeline, VIEWER_QUEUE, listen};
 use crate::exit;
@@ -152,7 +151,7 @@ pub fn start(
     // From here on the stages end when the sensors do.
     drop((networks, to_perceive));
     run.serve(ledger)?;
-    run.capture(inlets, tap, Some(outputs))?;
+    run.capture(inlets, tap, (Some(outputs), pipeline.written()))?;
     listen(crew)?;
     Ok(crew.join(LIMITS))
 }
@@ -179,7 +178,7 @@ pub fn record(plan: &LivePlan, calib: Option<&Path>, path: &Path) -> Result<Reco
     run.serve(&ledger)?;
     let inlets = run_sensors.iter().map(|_| sender.clone()).collect();
     drop(sender);
-    run.capture(inlets, None, None)?;
+    run.capture(inlets, None, (None, 0))?;
     listen(&crew)?;
     let report = crew.join(LIMITS);
     Ok(RecordEnd { ledger: ledger.snapshot(), report, health: health.report() })
@@ -312,9 +311,8 @@ impl LiveRun {
 
     /// As many pictures and sweeps as can be on their way: per sensor one read, queued, prepared and kept for fusion; in
     /// the perceiving thread's queue; before viewers, results and the recorder. When all are out, the newest frame is dropped.
-    fn buffers(&self, results: bool) -> Buffers {
+    fn buffers(&self, written: usize) -> Buffers {
         let recorded = if self.sensors.plan.record.is_some() { record::RING } else { 0 };
-        let written = if results { RESULTS_QUEUE } else { 0 };
         let seen = 2 * PERCEIVE_QUEUE + 2 * VIEWER_QUEUE;
         let capacity = (4 + SWEEPS_KEPT) * self.run_sensors.len() + seen + recorded + written;
         Buffers {
@@ -323,10 +321,15 @@ impl LiveRun {
         }
     }
 
-    /// Starts the capturing threads, and the one that watches over them, who gives ticks to `outputs`.
-    fn capture(&self, inlets: Vec<Sender<Item>>, tap: Option<Tap>, outputs: Option<Outputs>) -> Result<()> {
-        let results = outputs.as_ref().is_some_and(|o| o.results.is_some());
-        let (hearts, buffers) = (Heartbeats::new(), self.buffers(results));
+    /// Starts the capturing threads, and the one that watches over them, who gives ticks to `outputs`; those who write
+    /// results hold up to `written` frames.
+    fn capture(
+        &self,
+        inlets: Vec<Sender<Item>>,
+        tap: Option<Tap>,
+        (outputs, written): (Option<Outputs>, usize),
+    ) -> Result<()> {
+        let (hearts, buffers) = (Heartbeats::new(), self.buffers(written));
         let mut captures = Vec::with_capacity(inlets.len());
         for (i, (sensor, output)) in self.run_sensors.iter().zip(inlets).enumerate() {
             let capture = Capture {
