@@ -2,6 +2,7 @@
 
 use ocellus_percept::image::{Image, PixelFormat};
 use ocellus_percept::space::{Camera, Optical, Transform, Vehicle};
+use rayon::prelude::*;
 
 use crate::actors::{EGO_CENTRE_AHEAD_M, EGO_SIZE_M, Placed};
 use crate::math::hash::mix32;
@@ -123,7 +124,7 @@ impl<'w> Scene<'w> {
             (near && things::is_posed(actor.kind))
                 .then(|| things::mesh_of(actor.kind, actor.size_m, actor.look, at.state.travel, speed))
         };
-        let posed = world.actors.iter().zip(&placed).map(pose).collect();
+        let posed = world.actors.par_iter().zip(&placed).map(pose).collect();
         Self { world, t_s, ego, placed, posed }
     }
 
@@ -155,7 +156,8 @@ impl<'w> Scene<'w> {
         let view = View::new(self, setup);
         let draws = self.draws(&view, lens);
         let cells = quality.shadow_cells.clamp(64, 4096);
-        rayon::join(|| visibility.find(lens, &draws), || self.cast_shadows(&view, cells, shadows, corners));
+        let field = lens.field();
+        rayon::join(|| visibility.find(lens, &draws), || self.cast_shadows(&view, field, (cells, shadows), corners));
         self.find_contacts(&view, contacts);
         self.find_lamps(&view, lamps);
         let pixels = lens.width * lens.height;
@@ -183,7 +185,7 @@ impl<'w> Scene<'w> {
             lens_spec: &self.world.scenario().lens,
             lens,
             lamps,
-            inverse_z: &visibility.planes[0].inverse_z,
+            visibility,
             optical_from_world: view.optical_from_world.to_affine(),
             frame_seed: mix32(self.world.seed() as u32 ^ mix32((self.t_s * 1e4) as u32)),
         };
@@ -230,12 +232,21 @@ impl<'w> Scene<'w> {
         }
     }
 
-    fn cast_shadows(&self, view: &View, cells: usize, shadows: &mut ShadowMap, corners: &mut Vec<Vec3>) {
+    fn cast_shadows(
+        &self,
+        view: &View,
+        (low, high): ([f32; 2], [f32; 2]),
+        (cells, shadows): (usize, &mut ShadowMap),
+        corners: &mut Vec<Vec3>,
+    ) {
         let light = &self.world.light;
         let ahead = view.world_from_optical.rotate(vec3(0.0, 0.0, 1.0));
         let flat = vec3(ahead.x, ahead.y, 0.0).unit();
         let centre = view.world_from_optical.t + flat * shadow::AHEAD_M;
         shadows.begin(cells, light.to_sun, centre, light.sun.x > 0.05);
+        let ray = |x: f32, y: f32| view.world_from_optical.rotate(vec3(x, y, 1.0));
+        let rays = [ray(low[0], low[1]), ray(low[0], high[1]), ray(high[0], low[1]), ray(high[0], high[1])];
+        shadows.look(view.world_from_optical.t, rays);
         for piece in &self.world.chunks {
             shadows.add(&piece.solid.mesh, &view.shifted(piece.origin).to_affine(), corners);
         }

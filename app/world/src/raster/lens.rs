@@ -88,8 +88,12 @@ pub(crate) struct Lens {
     pub(crate) camera: Camera,
     pub(crate) width: usize,
     pub(crate) height: usize,
-    /// Per sample: x/z and y/z of each pixel, row-major; NaN where the lens sees nothing.
-    pub(crate) rays: Vec<[Vec<f32>; 2]>,
+    /// Samples a pixel.
+    pub(crate) samples: usize,
+    /// x/z and y/z of each pixel's samples, side by side, pixels row-major; NaN where the lens sees nothing.
+    pub(crate) rays: [Vec<f32>; 2],
+    /// The same of the pixels' centres alone, which are the first samples.
+    pub(crate) centres: [Vec<f32>; 2],
     rows: Bounds,
     columns: Bounds,
     /// Radius within which the distortion is trusted: a tenth beyond the picture's corners.
@@ -134,11 +138,11 @@ impl Lens {
     pub(crate) fn new(camera: &Camera, samples: usize) -> Self {
         let (width, height) = (camera.width as usize, camera.height as usize);
         let (mut rows, mut columns) = (Bounds::new(height), Bounds::new(width));
-        let mut rays = Vec::new();
-        for offset in &SAMPLES[..samples.clamp(1, SAMPLES.len())] {
-            let (mut xs, mut ys) = (Vec::with_capacity(width * height), Vec::with_capacity(width * height));
-            for v in 0..height {
-                for u in 0..width {
+        let offsets = &SAMPLES[..samples.clamp(1, SAMPLES.len())];
+        let mut rays = [(); 2].map(|()| Vec::with_capacity(width * height * offsets.len()));
+        for v in 0..height {
+            for u in 0..width {
+                for offset in offsets {
                     let x = (u as f64 + offset[0] - camera.cx) / camera.fx;
                     let y = (v as f64 + offset[1] - camera.cy) / camera.fy;
                     let ray = undistort(&camera.distortion, x, y);
@@ -147,15 +151,16 @@ impl Lens {
                         columns.add(u, x);
                         rows.add(v, y);
                     }
-                    xs.push(x);
-                    ys.push(y);
+                    rays[0].push(x);
+                    rays[1].push(y);
                 }
             }
-            rays.push([xs, ys]);
         }
         rows.settle();
         columns.settle();
-        let mut lens = Self { camera: *camera, width, height, rays, rows, columns, reach: 0.0 };
+        let samples = offsets.len();
+        let centres = rays.each_ref().map(|all| all.iter().step_by(samples).copied().collect());
+        let mut lens = Self { camera: *camera, width, height, samples, rays, centres, rows, columns, reach: 0.0 };
         let (low, high) = lens.field();
         let x = f64::from(low[0].abs().max(high[0].abs()));
         let y = f64::from(low[1].abs().max(high[1].abs()));
@@ -210,7 +215,7 @@ mod tests {
             let lens = Lens::new(&camera(distortion), 1);
             for v in (0..40).step_by(5) {
                 for u in (0..64).step_by(7) {
-                    let (x, y) = (lens.rays[0][0][v * 64 + u], lens.rays[0][1][v * 64 + u]);
+                    let (x, y) = (lens.rays[0][v * 64 + u], lens.rays[1][v * 64 + u]);
                     let p = lens.project([f64::from(x) * 7.0, f64::from(y) * 7.0, 7.0]);
                     assert!(
                         (p[0] - u as f64).abs() < 1e-3 && (p[1] - v as f64).abs() < 1e-3,

@@ -1,4 +1,6 @@
 //! Shadows of the sun: a depth map seen along its rays, over the ground around the vehicle.
+//!
+//! What falls only where the camera does not look is left out: there the map holds nothing and is not asked.
 
 use crate::math::{Affine, Vec3, least, vec3};
 use crate::mesh::{Material, Mesh};
@@ -10,6 +12,23 @@ pub(crate) const AHEAD_M: f32 = 42.0;
 /// Surfaces are moved this far along their normal before the test, so that they do not shade themselves.
 const OFFSET_M: f32 = 0.09;
 
+/// Cells beyond the camera's field that are drawn all the same: for the neighbours that a lookup blends, and rounding.
+const MARGIN_CELLS: f32 = 3.0;
+
+/// One side of the camera's field as the map sees it: a point's distance beyond it, cells, is `away . p + at`.
+#[derive(Debug, Clone, Copy)]
+struct Side {
+    away: [f32; 2],
+    at: f32,
+}
+
+impl Side {
+    /// How far beyond this side a point of the map lies, cells; negative within the field.
+    fn beyond(&self, p: Vec3) -> f32 {
+        self.away[0] * p.x + self.away[1] * p.y + self.at
+    }
+}
+
 /// The map.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ShadowMap {
@@ -18,6 +37,8 @@ pub(crate) struct ShadowMap {
     depth: Vec<f32>,
     axes: [Vec3; 3],
     centre: Vec3,
+    /// Left and right side of the camera's field; none where it is all around in the map.
+    sides: Option<[Side; 2]>,
     /// Whether there is any sun to cast shadows.
     pub(crate) lit: bool,
 }
@@ -40,6 +61,35 @@ impl ShadowMap {
         self.centre = u * snap(u) + v * snap(v) + to_sun * centre.dot(to_sun);
     }
 
+    /// Leaves out what lies beyond the field of a camera at `eye`, whose corners are seen along `rays` (world). To be
+    /// called before anything is drawn.
+    pub(crate) fn look(&mut self, eye: Vec3, rays: [Vec3; 4]) {
+        self.sides = None;
+        if !self.lit {
+            return;
+        }
+        let apex = self.to_map(eye);
+        let flat = rays.map(|r| [r.dot(self.axes[0]), r.dot(self.axes[1])]);
+        let turn = |a: [f32; 2], b: [f32; 2]| a[0] * b[1] - a[1] * b[0];
+        let long = flat.iter().all(|d| d[0] * d[0] + d[1] * d[1] > 1e-4);
+        let left = flat.iter().find(|l| flat.iter().all(|d| turn(**l, *d) <= 0.0));
+        let right = flat.iter().find(|r| flat.iter().all(|d| turn(**r, *d) >= 0.0));
+        let (true, Some(left), Some(right)) = (long, left, right) else { return };
+        let margin = MARGIN_CELLS + OFFSET_M / self.cell();
+        let side = |d: &[f32; 2], sign: f32| {
+            let scale = sign / (d[0] * d[0] + d[1] * d[1]).sqrt();
+            let away = [-d[1] * scale, d[0] * scale];
+            Side { away, at: -(away[0] * apex.x + away[1] * apex.y) - margin }
+        };
+        self.sides = Some([side(left, 1.0), side(right, -1.0)]);
+    }
+
+    /// Whether something of radius `reach` cells around each of `points` lies wholly beyond one side of the field.
+    fn unseen(&self, points: &[Vec3], reach: f32) -> bool {
+        let wholly = |side: &Side| points.iter().all(|p| side.beyond(*p) > reach);
+        self.sides.as_ref().is_some_and(|sides| sides.iter().any(wholly))
+    }
+
     fn cell(&self) -> f32 {
         2.0 * REACH_M / self.side as f32
     }
@@ -55,7 +105,7 @@ impl ShadowMap {
         let middle = self.to_map(world_from_mesh.apply(mesh.centre));
         let reach = mesh.radius / self.cell();
         let inside = |m: f32| m > -reach && m < self.side as f32 + reach;
-        if !self.lit || !inside(middle.x) || !inside(middle.y) {
+        if !self.lit || !inside(middle.x) || !inside(middle.y) || self.unseen(&[middle], reach) {
             return;
         }
         corners.clear();
@@ -71,7 +121,7 @@ impl ShadowMap {
     fn fill_lit(&mut self, v: [Vec3; 3], double: bool) {
         let (e1, e2) = (v[1] - v[0], v[2] - v[0]);
         // The first two axes and the way to the sun are right-handed: a lit face turns counter-clockwise in the map.
-        if double || e1.x * e2.y - e2.x * e1.y > 0.0 {
+        if (double || e1.x * e2.y - e2.x * e1.y > 0.0) && !self.unseen(&v, 0.0) {
             self.fill(v);
         }
     }
@@ -91,13 +141,17 @@ impl ShadowMap {
         // Depth as a plane over the map.
         let (e1, e2) = (v[1] - v[0], v[2] - v[0]);
         let (dx, dy) = ((e1.z * e2.y - e2.z * e1.y) / area, (e2.z * e1.x - e1.z * e2.x) / area);
+        let slopes: [f32; 3] = std::array::from_fn(|k| {
+            let (a, b) = (v[k], v[(k + 1) % 3]);
+            (b.x - a.x) / (b.y - a.y)
+        });
         for y in y0..y1 {
             let py = y as f32 + 0.5;
             let (mut left, mut right) = (f32::INFINITY, f32::NEG_INFINITY);
             for k in 0..3 {
                 let (a, b) = (v[k], v[(k + 1) % 3]);
                 if (a.y <= py) != (b.y <= py) {
-                    let x = a.x + (py - a.y) * ((b.x - a.x) / (b.y - a.y));
+                    let x = a.x + (py - a.y) * slopes[k];
                     (left, right) = (left.min(x), right.max(x));
                 }
             }

@@ -8,25 +8,22 @@ use super::lens::Lens;
 use super::setup::{Draw, NEAR_M, Ready, prepare};
 use crate::math::Vec3;
 
-/// Rows handled together by one task; also the unit of parallel shading.
-pub(crate) const BAND_ROWS: usize = 16;
+/// Rows handled together by one task; also the unit of parallel shading. Small: most of a street lies in a few rows
+/// around the horizon.
+pub(crate) const BAND_ROWS: usize = 8;
 /// No triangle.
 pub(crate) const NOTHING: u32 = u32::MAX;
-
-/// What one sample of every pixel sees.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Plane {
-    /// 1/z along the optical axis, 0 for the sky.
-    pub(crate) inverse_z: Vec<f32>,
-    /// Index into the ready triangles, or [`NOTHING`].
-    pub(crate) seen: Vec<u32>,
-}
 
 /// Scratch and result of the visibility pass.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Visibility {
     pub(crate) ready: Vec<Ready>,
-    pub(crate) planes: Vec<Plane>,
+    /// Samples a pixel.
+    pub(crate) samples: usize,
+    /// 1/z along the optical axis of each pixel's samples, side by side, pixels row-major; 0 for the sky.
+    inverse_z: Vec<f32>,
+    /// Index into the ready triangles, or [`NOTHING`], in the same order.
+    seen: Vec<u32>,
     /// Where each draw's triangles lie in `ready`.
     pub(crate) ranges: Vec<Range<usize>>,
     per_draw: Vec<(Vec<Vec3>, Vec<Ready>)>,
@@ -38,23 +35,31 @@ impl Visibility {
     pub(crate) fn find(&mut self, lens: &Lens, draws: &[Draw<'_>]) {
         self.prepare(lens, draws);
         self.bin(lens);
-        let (width, height) = (lens.width, lens.height);
-        self.planes.resize_with(lens.rays.len(), Plane::default);
-        let (ready, bands) = (&self.ready, &self.bands);
-        for (plane, rays) in self.planes.iter_mut().zip(&lens.rays) {
-            plane.inverse_z.resize(width * height, 0.0);
-            plane.seen.resize(width * height, NOTHING);
-            let size = BAND_ROWS * width;
-            let work = plane.inverse_z.par_chunks_mut(size).zip(plane.seen.par_chunks_mut(size)).enumerate();
-            work.for_each(|(band, (z, seen))| {
-                z.fill(0.0);
-                seen.fill(NOTHING);
-                let start = band * BAND_ROWS;
-                for &index in &bands[band] {
-                    cover(&ready[index as usize], index, (start, width), rays, (z, seen));
-                }
-            });
-        }
+        self.samples = lens.samples;
+        let row = lens.width * lens.samples;
+        self.inverse_z.resize(row * lens.height, 0.0);
+        self.seen.resize(row * lens.height, NOTHING);
+        let (ready, bands, size) = (&self.ready, &self.bands, BAND_ROWS * row);
+        let work = self.inverse_z.par_chunks_mut(size).zip(self.seen.par_chunks_mut(size)).enumerate();
+        work.for_each(|(band, (z, seen))| {
+            z.fill(0.0);
+            seen.fill(NOTHING);
+            for &index in &bands[band] {
+                cover(&ready[index as usize], index, (band * BAND_ROWS, lens), (z, seen));
+            }
+        });
+    }
+
+    /// What the samples of a pixel see: indices into the ready triangles, or [`NOTHING`].
+    #[inline(always)]
+    pub(crate) fn seen(&self, at: usize) -> &[u32] {
+        &self.seen[at * self.samples..(at + 1) * self.samples]
+    }
+
+    /// 1/z along the optical axis of what a pixel's centre sees; 0 for the sky.
+    #[inline(always)]
+    pub(crate) fn inverse_z(&self, at: usize) -> f32 {
+        self.inverse_z[at * self.samples]
     }
 
     fn prepare(&mut self, lens: &Lens, draws: &[Draw<'_>]) {
@@ -84,19 +89,18 @@ impl Visibility {
     }
 }
 
-/// Marks the samples of one band that see the triangle.
+/// Marks the samples of one band, whose first row is `start`, that see the triangle.
 #[inline]
-fn cover(ready: &Ready, index: u32, band: (usize, usize), rays: &[Vec<f32>; 2], out: (&mut [f32], &mut [u32])) {
-    let (start, width) = band;
-    let (z, seen) = out;
-    let rows = z.len() / width;
+fn cover(ready: &Ready, index: u32, (start, lens): (usize, &Lens), (z, seen): (&mut [f32], &mut [u32])) {
+    let row = lens.width * lens.samples;
+    let rows = z.len() / row;
     let (y0, y1) = ((ready.y[0] as usize).max(start), (ready.y[1] as usize).min(start + rows));
-    let (x0, x1) = (ready.x[0] as usize, ready.x[1] as usize);
+    let (x0, x1) = (ready.x[0] as usize * lens.samples, ready.x[1] as usize * lens.samples);
     let [e0, e1, e2] = ready.e;
     for y in y0..y1 {
-        let source = y * width + x0..y * width + x1;
-        let target = (y - start) * width + x0..(y - start) * width + x1;
-        let (xs, ys) = (&rays[0][source.clone()], &rays[1][source]);
+        let source = y * row + x0..y * row + x1;
+        let target = (y - start) * row + x0..(y - start) * row + x1;
+        let (xs, ys) = (&lens.rays[0][source.clone()], &lens.rays[1][source]);
         let (z, seen) = (&mut z[target.clone()], &mut seen[target]);
         // Written without branches so that it vectorises: most samples of a box are tested in vain.
         for (((x, y), z), seen) in xs.iter().zip(ys).zip(z.iter_mut()).zip(seen.iter_mut()) {

@@ -18,7 +18,7 @@ use crate::mesh::{Material, Tri};
 use crate::raster::lens::Lens;
 use crate::raster::setup::{Draw, Ready};
 use crate::raster::shadow::ShadowMap;
-use crate::raster::visibility::{BAND_ROWS, NOTHING, Visibility};
+use crate::raster::visibility::{BAND_ROWS, Visibility};
 use crate::scenario::RoadSpec;
 use contact::Contacts;
 use lamps::Lamps;
@@ -83,12 +83,8 @@ pub(crate) fn shade(frame: &Frame<'_>, seen: &Visibility, out: &mut Radiance, tr
 
 /// Mean radiance of a pixel's samples; samples that see the same thing are shaded once.
 fn pixel(frame: &Frame<'_>, seen: &Visibility, at: usize) -> Rgb {
-    let samples = seen.planes.len();
-    let mut ids = [NOTHING; 4];
-    for (id, plane) in ids.iter_mut().zip(&seen.planes) {
-        *id = plane.seen[at];
-    }
-    let ids = &ids[..samples];
+    let ids = seen.seen(at);
+    let samples = ids.len();
     if ids.iter().all(|id| *id == ids[0]) {
         return sample(frame, seen, at, 0);
     }
@@ -116,7 +112,8 @@ fn kind_of(frame: &Frame<'_>, seen: &Visibility, id: u32) -> u64 {
 
 #[inline]
 fn ray(lens: &Lens, sample: usize, at: usize) -> Vec3 {
-    vec3(lens.rays[sample][0][at], lens.rays[sample][1][at], 1.0)
+    let at = at * lens.samples + sample;
+    vec3(lens.rays[0][at], lens.rays[1][at], 1.0)
 }
 
 fn sample(frame: &Frame<'_>, seen: &Visibility, at: usize, s: usize) -> Rgb {
@@ -124,20 +121,19 @@ fn sample(frame: &Frame<'_>, seen: &Visibility, at: usize, s: usize) -> Rgb {
     if d.x.is_nan() {
         return Vec3::ZERO;
     }
-    match seen.ready.get(seen.planes[s].seen[at] as usize) {
+    match seen.ready.get(seen.seen(at)[s] as usize) {
         Some(ready) => surface(frame, ready, d),
         None => sky::sky(frame.light, frame.world_from_optical.rotate(d).unit()),
     }
 }
 
 fn truth(frame: &Frame<'_>, seen: &Visibility, at: usize) -> (f32, u16, u8, [f32; 2]) {
-    let plane = &seen.planes[0];
-    let Some(ready) = seen.ready.get(plane.seen[at] as usize) else {
+    let Some(ready) = seen.ready.get(seen.seen(at)[0] as usize) else {
         return (f32::INFINITY, 0, Semantic::Sky as u8, [0.0; 2]);
     };
     let draw = &frame.draws[ready.draw as usize];
     let tri = &draw.mesh.tris[ready.tri as usize];
-    let z = 1.0 / plane.inverse_z[at];
+    let z = 1.0 / seen.inverse_z(at);
     let instance = if draw.instance == 0 { 0 } else { draw.instance as u16 + u16::from(tri.part) };
     let class = if draw.instance == 0 { semantic(tri.material) as u8 } else { draw.classes[usize::from(tri.part) & 1] };
     (z, instance, class, motion(frame, draw, ray(frame.lens, 0, at), z))

@@ -5,8 +5,9 @@ use rayon::prelude::*;
 use super::lamps::{Lamps, halo};
 use super::light::Light;
 use crate::math::hash::mix32;
-use crate::math::{Rgb, Rng, Vec3, clamp01, floor_i32, vec3};
+use crate::math::{Rgb, Rng, Vec3, clamp01, floor_i32, most, vec3};
 use crate::raster::lens::Lens;
+use crate::raster::visibility::Visibility;
 use crate::scenario::{LensSpec, Weather};
 
 /// Taps of the motion blur at most.
@@ -30,8 +31,8 @@ pub(crate) struct Shot<'a> {
     pub(crate) lens_spec: &'a LensSpec,
     pub(crate) lens: &'a Lens,
     pub(crate) lamps: &'a Lamps,
-    /// 1/z of each pixel's centre.
-    pub(crate) inverse_z: &'a [f32],
+    /// What each pixel sees, and how far away.
+    pub(crate) visibility: &'a Visibility,
     pub(crate) optical_from_world: crate::math::Affine,
     /// Changes the noise from frame to frame.
     pub(crate) frame_seed: u32,
@@ -55,7 +56,8 @@ impl Post {
         if self.curve.is_empty() {
             self.curve = curve();
         }
-        let (blurred, table) = (&self.blurred, &self.curve);
+        let blurred = &self.blurred;
+        let Some(table) = self.curve.first_chunk::<CURVE>() else { return };
         let stops = libm::exp2f(shot.lens_spec.exposure_stops as f32);
         let gain = shot.light.balance * (shot.light.exposure * stops);
         let noise = shot.light.noise * shot.lens_spec.noise as f32;
@@ -64,11 +66,13 @@ impl Post {
                 let c = blurred[y * width + x].times(gain) * vignette(x, y, width, height);
                 let grain = grains((y * width + x) as u32, shot.frame_seed);
                 for (k, value) in c.array().into_iter().enumerate() {
-                    let t = value.max(0.0) / (1.0 + value.max(0.0));
-                    let level = table[(t * (CURVE - 1) as f32) as usize];
+                    let value = most(value, 0.0);
+                    let t = value / (1.0 + value);
+                    let level = table[usize::from((t * (CURVE - 1) as f32) as u16) & (CURVE - 1)];
                     // Shot noise grows in the shadows of a display curve.
                     let sigma = noise * (1.0 + 1.6 * (1.0 - level * (1.0 / 255.0)));
-                    out[k] = (level + grain[k] * sigma + 0.5).clamp(0.0, 255.0) as u8;
+                    // The cast keeps to 0..=255.
+                    out[k] = (level + grain[k] * sigma + 0.5) as u8;
                 }
             }
         });
@@ -140,7 +144,8 @@ fn glare(shot: &Shot<'_>, colour: &mut [Rgb]) {
         }
         let (cx, cy) = (floor_i32(u + 0.5), floor_i32(v + 0.5));
         let inside = cx >= 0 && cy >= 0 && cx < width as i32 && cy < height as i32;
-        let hidden = inside && shot.inverse_z[cy as usize * width + cx as usize] > 1.0 / (p.z - 0.8).max(0.1);
+        let hidden =
+            inside && shot.visibility.inverse_z(cy as usize * width + cx as usize) > 1.0 / (p.z - 0.8).max(0.1);
         if hidden {
             continue;
         }

@@ -11,7 +11,7 @@ use crate::math::{Affine, Pose, Vec3};
 use crate::mesh::Mesh;
 use crate::raster::lens::Lens;
 use crate::raster::setup::{Draw, NEAR_M, Ready};
-use crate::raster::visibility::Visibility;
+use crate::raster::visibility::{BAND_ROWS, Visibility};
 use crate::scenario::ObjectClass;
 use crate::scene::{CameraSetup, CameraTruth, Scene};
 
@@ -90,6 +90,29 @@ struct Seen {
 
 impl Seen {
     const NONE: Self = Self { count: 0, x: [u16::MAX, 0], y: [u16::MAX, 0], nearest2: f32::INFINITY, at: 0 };
+
+    /// Adds the pixel of index `i`.
+    fn add(&mut self, lens: &Lens, i: usize, depth_m: &[f32]) {
+        let (x, y) = ((i % lens.width) as u16, (i / lens.width) as u16);
+        self.count += 1;
+        self.x = [self.x[0].min(x), self.x[1].max(x)];
+        self.y = [self.y[0].min(y), self.y[1].max(y)];
+        let (u, v, z) = (lens.centres[0][i], lens.centres[1][i], depth_m[i]);
+        let d2 = z * z * (1.0 + u * u + v * v);
+        if d2 < self.nearest2 {
+            (self.nearest2, self.at) = (d2, i as u32);
+        }
+    }
+
+    /// Adds the pixels of a band below; of two equally near the upper counts.
+    fn merge(&mut self, below: &Self) {
+        self.count += below.count;
+        self.x = [self.x[0].min(below.x[0]), self.x[1].max(below.x[1])];
+        self.y = [self.y[0].min(below.y[0]), self.y[1].max(below.y[1])];
+        if below.nearest2 < self.nearest2 {
+            (self.nearest2, self.at) = (below.nearest2, below.at);
+        }
+    }
 }
 
 /// Scratch for measuring objects.
@@ -141,23 +164,23 @@ impl Silhouettes {
     }
 
     fn measure(&mut self, lens: &Lens, instances: usize, out: &CameraTruth) {
+        let size = lens.width * BAND_ROWS;
+        let bands = out.instance.par_chunks(size).enumerate();
+        let found: Vec<Vec<Seen>> = bands
+            .map(|(band, mask)| {
+                let mut all = vec![Seen::NONE; instances + 1];
+                for (k, &instance) in mask.iter().enumerate().filter(|(_, instance)| **instance != 0) {
+                    if let Some(seen) = all.get_mut(usize::from(instance)) {
+                        seen.add(lens, band * size + k, &out.depth_m);
+                    }
+                }
+                all
+            })
+            .collect();
         self.seen.clear();
         self.seen.resize(instances + 1, Seen::NONE);
-        let rays = &lens.rays[0];
-        for (i, &instance) in out.instance.iter().enumerate() {
-            if instance == 0 {
-                continue;
-            }
-            let Some(seen) = self.seen.get_mut(usize::from(instance)) else { continue };
-            let (x, y) = ((i % lens.width) as u16, (i / lens.width) as u16);
-            seen.count += 1;
-            seen.x = [seen.x[0].min(x), seen.x[1].max(x)];
-            seen.y = [seen.y[0].min(y), seen.y[1].max(y)];
-            let (u, v, z) = (rays[0][i], rays[1][i], out.depth_m[i]);
-            let d2 = z * z * (1.0 + u * u + v * v);
-            if d2 < seen.nearest2 {
-                (seen.nearest2, seen.at) = (d2, i as u32);
-            }
+        for band in &found {
+            self.seen.iter_mut().zip(band).for_each(|(seen, more)| seen.merge(more));
         }
     }
 }
@@ -183,7 +206,7 @@ fn silhouette(lens: &Lens, ready: &[Ready], draw: &Draw<'_>, part: usize, mask: 
             let span = source + usize::from(r.x[0])..source + usize::from(r.x[1]);
             let first = usize::from(row - y[0]) * width + usize::from(r.x[0] - x[0]);
             let target = &mut mask[first..first + span.len()];
-            let (xs, ys) = (&lens.rays[0][0][span.clone()], &lens.rays[0][1][span]);
+            let (xs, ys) = (&lens.centres[0][span.clone()], &lens.centres[1][span]);
             for ((u, v), m) in xs.iter().zip(ys).zip(target) {
                 let on = |e: Vec3| e.x * u + e.y * v + e.z;
                 let hit = (on(r.e[0]) >= 0.0)
@@ -240,7 +263,7 @@ impl Base<'_> {
 
     fn nearest(&self, seen: &Seen) -> Point3<Vehicle> {
         let i = seen.at as usize;
-        let (u, v) = (f64::from(self.lens.rays[0][0][i]), f64::from(self.lens.rays[0][1][i]));
+        let [u, v] = self.lens.centres.each_ref().map(|rays| f64::from(rays[i]));
         let z = f64::from(seen.nearest2).sqrt() / (1.0 + u * u + v * v).sqrt();
         let vehicle_from_optical = self.setup.optical_from_vehicle.inverse();
         vehicle_from_optical.apply(&Point3::new(u * z, v * z, z))
@@ -294,11 +317,14 @@ fn full_box(lens: &Lens, mesh: &Mesh, optical_from_mesh: &Affine, part: usize) -
         low = [low[0].min(u), low[1].min(v)];
         high = [high[0].max(u), high[1].max(v)];
     };
+    let places: Vec<Vec3> = mesh.verts.iter().map(|v| optical_from_mesh.apply(v.p)).collect();
+    // Triangles share corners.
+    let mut added = vec![false; places.len()];
     for tri in mesh.tris.iter().filter(|t| usize::from(t.part) == part) {
-        let v = mesh.corners(tri).map(|p| optical_from_mesh.apply(p));
+        let v = tri.v.map(|i| places[i as usize]);
         for i in 0..3 {
             let (a, b) = (v[i], v[(i + 1) % 3]);
-            if a.z >= NEAR_M {
+            if a.z >= NEAR_M && !std::mem::replace(&mut added[tri.v[i] as usize], true) {
                 add(a);
             }
             if (a.z >= NEAR_M) != (b.z >= NEAR_M) {
