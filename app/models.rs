@@ -14,7 +14,7 @@ use ocellus_percept::detection::Detection;
 use ocellus_percept::image::ImageView;
 use ocellus_percept::model::manifest::Precision;
 use ocellus_percept::model::{HeadFamily, IoInfo, ModelManifest, ModelSpec, ScoreMap, recognise};
-use ocellus_percept::tensor::{Decoder, Letterbox, Preprocessor, TensorView, extra_inputs};
+use ocellus_percept::tensor::{DecodeReport, Decoder, Letterbox, Preprocessor, TensorView, extra_inputs};
 use serde_json::{Value, json};
 
 use crate::exit;
@@ -167,13 +167,6 @@ fn specification(file: &Path, network: &Network, manifest: Option<&ModelManifest
     .map_err(exit::usage)
 }
 
-/// Another graph with the inputs of `spec`, on the CPU: a network's file changed so that it shows more of itself.
-pub fn variant(runtime: &Runtime, spec: &ModelSpec, name: &str, bytes: &[u8]) -> Result<Network> {
-    let mut network = Network::from_bytes(runtime, name, bytes, &SessionOptions::default())?;
-    shape_inputs(&mut network, spec)?;
-    Ok(network)
-}
-
 /// Dynamic dimensions take the specification's size; inputs beside the picture are told what never changes.
 fn shape_inputs(network: &mut Network, spec: &ModelSpec) -> Result<()> {
     let is_dynamic = |info: &&IoInfo| info.name == spec.input.name && info.shape.iter().skip(1).any(Option::is_none);
@@ -251,24 +244,6 @@ fn shipped_names() -> Vec<String> {
 }
 
 impl Model {
-    /// Another network, fed and read as this one.
-    #[must_use]
-    pub fn with_network(&self, network: Network) -> Self {
-        Self {
-            file: self.file.clone(),
-            spec: self.spec.clone(),
-            manifest: self.manifest.clone(),
-            licence: self.licence.clone(),
-            told_score: self.told_score,
-            precision: self.precision,
-            teacher: self.teacher.clone(),
-            statement: self.statement.clone(),
-            scores: self.scores.clone(),
-            network,
-            library: self.library.clone(),
-        }
-    }
-
     /// Whether it looks for depth only.
     pub fn is_depth(&self) -> bool {
         self.spec.head == HeadFamily::Depth
@@ -364,60 +339,93 @@ pub fn providers_text(report: &ProviderReport) -> String {
     text
 }
 
-/// A detector on single pictures, all in the calling thread.
-pub struct PictureDetector {
-    model: Model,
+/// A network on single pictures, all in the calling thread: fed as its specification says, its outputs for the caller.
+pub struct PictureRunner {
+    network: Network,
+    spec: ModelSpec,
     preprocessor: Preprocessor,
+}
+
+impl PictureRunner {
+    /// Takes a loaded network.
+    pub fn new(network: Network, spec: &ModelSpec) -> Result<Self> {
+        Ok(Self { network, spec: spec.clone(), preprocessor: Preprocessor::new(&spec.input)? })
+    }
+
+    /// Another graph with the inputs of `spec`, on the CPU: a network's file changed so that it shows more of itself.
+    pub fn of_bytes(runtime: &Runtime, spec: &ModelSpec, name: &str, bytes: &[u8]) -> Result<Self> {
+        let mut network = Network::from_bytes(runtime, name, bytes, &SessionOptions::default())?;
+        shape_inputs(&mut network, spec)?;
+        Self::new(network, spec)
+    }
+
+    /// How it is fed and read.
+    pub fn spec(&self) -> &ModelSpec {
+        &self.spec
+    }
+
+    /// Puts a picture into its input, whose values are returned with where the picture lies in them.
+    pub fn feed(&mut self, image: ImageView<'_>) -> Result<(&[f32], Letterbox)> {
+        let input = self.network.input_mut(&self.spec.input.name)?;
+        let geometry = self.preprocessor.run(image, input)?;
+        Ok((input, geometry))
+    }
+
+    /// Runs it on what it was fed and hands its outputs to `read`.
+    pub fn run_fed<R>(&mut self, read: impl FnOnce(&[TensorView<'_>]) -> R) -> Result<R> {
+        Ok(self.network.run(read)?)
+    }
+
+    /// Runs it on one picture and hands its outputs, and where the picture lies in its input, to `read`.
+    pub fn run<R>(&mut self, image: ImageView<'_>, read: impl FnOnce(&[TensorView<'_>], &Letterbox) -> R) -> Result<R> {
+        let (_, geometry) = self.feed(image)?;
+        self.run_fed(|outputs| read(outputs, &geometry))
+    }
+}
+
+/// A detector on single pictures.
+pub struct PictureDetector {
+    runner: PictureRunner,
     decoder: Decoder,
 }
 
 impl PictureDetector {
     /// Takes a loaded detector. Errors: a head that gives no detections, inputs that nothing explains.
     pub fn new(model: Model) -> Result<Self> {
-        let preprocessor = Preprocessor::new(&model.spec.input)?;
-        let decoder = model.scores.clone().decoder(&model.spec, model.network.outputs())?;
-        Ok(Self { model, preprocessor, decoder })
+        let decoder = model.scores.decoder(&model.spec, model.network.outputs())?;
+        Ok(Self { runner: PictureRunner::new(model.network, &model.spec)?, decoder })
     }
 
     /// Names of its classes.
     pub fn classes(&self) -> &[String] {
-        &self.model.spec.classes
+        &self.spec().classes
     }
 
     /// How it is fed and read.
     pub fn spec(&self) -> &ModelSpec {
-        &self.model.spec
+        self.runner.spec()
     }
 
     /// Replaces `found` with the detections of one picture, in its pixels.
     pub fn detect(&mut self, image: ImageView<'_>, found: &mut Vec<Detection>) -> Result<()> {
-        let Model { network, spec, .. } = &mut self.model;
-        let geometry = self.preprocessor.run(image, network.input_mut(&spec.input.name)?)?;
-        let report = network.run(|outputs| self.decoder.decode(outputs, &geometry, &spec.thresholds, found))??;
+        self.detect_and(image, found, |_, _| Ok(()))
+    }
+
+    /// As [`Self::detect`]; the outputs of the same run go to `also`, too.
+    pub fn detect_and(
+        &mut self,
+        image: ImageView<'_>,
+        found: &mut Vec<Detection>,
+        also: impl FnOnce(&[TensorView<'_>], &Letterbox) -> Result<()>,
+    ) -> Result<()> {
+        let (decoder, thresholds) = (&mut self.decoder, self.runner.spec.thresholds);
+        let report = self.runner.run(image, |outputs, geometry| -> Result<DecodeReport> {
+            also(outputs, geometry)?;
+            Ok(decoder.decode(outputs, geometry, &thresholds, found)?)
+        })??;
         if report.non_finite > 0 {
-            eprintln!("not finite: {} output values of {}", report.non_finite, spec.name);
+            eprintln!("not finite: {} output values of {}", report.non_finite, self.runner.spec.name);
         }
         Ok(())
-    }
-}
-
-/// A network on single pictures whose outputs the caller reads: for heads that give no detections, and for speed.
-pub struct PictureRunner {
-    model: Model,
-    preprocessor: Preprocessor,
-}
-
-impl PictureRunner {
-    /// Takes a loaded network.
-    pub fn new(model: Model) -> Result<Self> {
-        let preprocessor = Preprocessor::new(&model.spec.input)?;
-        Ok(Self { model, preprocessor })
-    }
-
-    /// Runs it on one picture and hands its outputs, and where the picture lies in its input, to `read`.
-    pub fn run<R>(&mut self, image: ImageView<'_>, read: impl FnOnce(&[TensorView<'_>], &Letterbox) -> R) -> Result<R> {
-        let Model { network, spec, .. } = &mut self.model;
-        let geometry = self.preprocessor.run(image, network.input_mut(&spec.input.name)?)?;
-        Ok(network.run(|outputs| read(outputs, &geometry))?)
     }
 }

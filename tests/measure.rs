@@ -310,14 +310,16 @@ fn what_cannot_be_measured_says_why_and_exits_2() {
     let Some(model) = detector("nanodet_m_320") else { return };
     let photos = real_data("photos").unwrap();
     let empty = tempfile::tempdir().unwrap();
-    let cases: [(&[&dyn AsRef<OsStr>], &str); 7] = [
+    let cases: [(&[&dyn AsRef<OsStr>], &str); 9] = [
         (&[&model], "--data"),
         (&[&model, &"--data", &photos], "no labels"),
         (&[&model, &"--data", &empty.path()], "empty"),
         (&[&model, &"--data", &"world:nowhere@1"], "launch/worlds/nowhere.toml"),
         (&[&model, &"--data", &"world:street@4-2"], "such as 1-4,9"),
         (&[&model, &"--data", &photos, &"--threshold", &"2"], "0 to 1"),
-        (&[&"--run", &empty.path(), &"--data", &"world:random@1"], "no scenario file"),
+        (&[&"--run", &empty.path(), &"--data", &"world:nowhere@1"], "launch/worlds/nowhere.toml"),
+        (&[&model, &"--data", &photos, &"--statement", &empty.path(), &"--accept", &"ap"], "PROPERTY=WHY"),
+        (&[&model, &"--data", &photos, &"--statement", &empty.path(), &"--accept", &"app=we do not mind"], "did you mean [ap]"),
     ];
     for (words, needle) in cases {
         let said = eval(words);

@@ -86,6 +86,35 @@ fn twins_see_what_the_network_sees_and_say_what_they_are() {
 }
 
 #[test]
+fn a_twin_that_lost_too_much_is_written_up_and_not_written_unless_the_loss_is_accepted() {
+    let folder = tempfile::tempdir().unwrap();
+    let (pictures, network) = (pictures(folder.path(), 4), root().join(NETWORK));
+    let targets = folder.path().join("targets.toml");
+    fs::write(&targets, "[size_mb]\nmax = 0.0\n").unwrap();
+    let out = folder.path().join("fp16").join("twin.onnx");
+    let strict = ["--fp16", "--targets", targets.to_str().unwrap()];
+    let said = quantize(&network, &pictures, &out, &strict);
+    assert_eq!(said.code, 4, "{}", said.err);
+    assert!(said.err.contains("Size of all tensors") && said.err.contains("was not written"), "{}", said.err);
+    assert!(!out.exists() && !out.with_file_name("model.toml").exists());
+    let page = fs::read_to_string(out.with_file_name("statement.html")).unwrap();
+    assert!(page.contains("must not ship"), "the page says what is lost");
+    let said = quantize(&network, &pictures, &out, &[&strict[..], &["--accept", "size_mb=there is room enough here"]].concat());
+    assert_eq!(said.code, 0, "{}", said.err);
+    let statement: Value =
+        serde_json::from_str(&fs::read_to_string(out.with_file_name("statement.json")).unwrap()).unwrap();
+    assert_eq!(statement["shippable"], true);
+    let of = |id: &str| statement["properties"].as_array().unwrap().iter().find(|p| p["id"] == id).unwrap().clone();
+    let size = of("size_mb");
+    assert_eq!(size["judgement"]["verdict"], "accepted");
+    assert!(size["judgement"]["reason"].as_str().unwrap().contains("there is room enough here"));
+    assert_eq!(of("agreement")["student"], 1.0);
+    // It is about the very file beside it.
+    let said = ocellus(["inspect".as_ref(), out.as_os_str()]);
+    assert!(said.out.contains(statement["student"]["sha256"].as_str().unwrap()), "{}", said.out);
+}
+
+#[test]
 fn what_cannot_be_quantized_is_refused_with_words() {
     let folder = tempfile::tempdir().unwrap();
     let (good, network) = (pictures(folder.path(), 4), root().join(NETWORK));

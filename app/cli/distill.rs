@@ -1,32 +1,66 @@
-//! `ocellus distill RECIPE --out DIR`: trains one of our own networks and writes it as a model to be run.
+//! `ocellus distill RECIPE --out DIR`: trains one of our own networks, judges it, and writes it as a model to be run.
+//!
+//! The network is exported only where its Distillation Statement says that nothing is lost: beside --teacher where one is
+//! named, else by targets for students trained alone.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use ocellus_distill::export::export;
+use ocellus_distill::export::{Exported, export};
 use ocellus_distill::recipe::Recipe;
 use ocellus_distill::train::StepReport;
 use ocellus_distill::train::run::{self, CHECKPOINT};
+use ocellus_judge::energy::Making;
+use ocellus_judge::statement::Targets;
 
+use super::vouching::{Judging, let_out};
 use crate::exit::{self, Outcome};
+use crate::measure::cost::CORE_W;
+use crate::measure::making::{TrainingLog, Watt};
+use crate::measure::vouch::{Candidate, Case, state};
+use crate::measure::{outcome, statement};
 
-/// Train a network on the simulated world and write it as ONNX with its manifest.
+/// Streets on which a student is judged unless --judge says otherwise: seeds that no training sees.
+const JUDGED_SEEDS: u64 = 24;
+/// The log's name in the folder.
+const LOG: &str = "log.jsonl";
+
+/// Train a network on the simulated world, judge it, and write it as ONNX with its manifest and its statement.
 #[derive(Debug, Args)]
-#[command(after_help = "Example: ocellus distill models/recipes/street.toml --out out/street\n\
-                        Interrupted, the same command goes on at the last checkpoint, to the same result.\n\
-                        Then: ocellus eval out/street/model.toml --data launch/worlds/street.toml")]
+#[command(after_help = "Examples:\n  \
+    ocellus distill models/recipes/street.toml --out out/street\n  \
+    ocellus distill models/recipes/street.toml --out out/street --teacher big.onnx --judge labelled/\n\
+    Interrupted, the same command goes on at the last checkpoint, to the same result.\n\
+    The network is written only where nothing is lost (exit code 4 otherwise): out/street/statement.html says what.")]
 pub struct Distill {
     /// A recipe (TOML); models/recipes/ has some.
     recipe: PathBuf,
-    /// Where checkpoint, log and the finished network go.
+    /// Where checkpoint, log, statement and the finished network go.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// Write the network as it stands at the last checkpoint, without training on.
     #[arg(long)]
     as_is: bool,
+    /// The network that the student is to replace: what is lost is measured against it. Without one, bounds alone count.
+    #[arg(long, value_name = "MODEL")]
+    teacher: Option<PathBuf>,
+    #[command(flatten)]
+    judging: Judging,
+    /// Energy that the teacher's outputs took, for the break-even; by itself this training asks no teacher.
+    #[arg(long, value_name = "J", default_value_t = 0.0)]
+    teacher_joules: f64,
+    /// Energy of training such a network directly, for the break-even N*.
+    #[arg(long, value_name = "J")]
+    direct_joules: Option<f64>,
+    /// Power of a busy core, where no sensor can be read: energy is then an estimate, marked as such.
+    #[arg(long, value_name = "W", default_value_t = CORE_W)]
+    core_watts: f64,
+    /// The ONNX Runtime library.
+    #[arg(long, value_name = "FILE")]
+    ort_lib: Option<PathBuf>,
 }
 
 impl Distill {
@@ -34,6 +68,9 @@ impl Distill {
         let path = &self.recipe;
         let text = std::fs::read_to_string(path).with_context(|| path.display().to_string()).map_err(exit::usage)?;
         let recipe = Recipe::parse(&text).with_context(|| path.display().to_string()).map_err(exit::usage)?;
+        // Read before hours of training.
+        let targets = self.judging.accepting.targets(Targets::shipped)?;
+        let judged_on = self.judged_on(&recipe).map_err(exit::usage)?;
         let mut trainer = run::open(&recipe, &self.out)?;
         let graph = trainer.graph();
         eprintln!(
@@ -45,16 +82,61 @@ impl Distill {
             recipe.train.steps
         );
         if !self.as_is {
-            let mut log = Log::new(&self.out, &recipe, trainer.state().step)?;
+            let mut log = Log::new(&self.out, &recipe, (trainer.state().step, self.core_watts))?;
             run::run(&recipe, &self.out, &mut trainer, |report| log.step(report))?;
             log.bar.finish();
         }
         let state = trainer.state();
         let made = export(&recipe, trainer.graph(), &state.average, &state.average_running, state.step);
+        self.judge(&made, (&targets, &judged_on), (recipe.train.batch, state.step))
+    }
+
+    /// Streets below the seeds of training, unless told otherwise.
+    fn judged_on(&self, recipe: &Recipe) -> Result<Vec<String>> {
+        if !self.judging.judge.is_empty() || recipe.data.first_seed > JUDGED_SEEDS {
+            return Ok(vec![format!("world:random@1-{JUDGED_SEEDS}")]);
+        }
+        let first = recipe.data.first_seed;
+        Err(anyhow!(
+            "data.first_seed is {first}: streets 1 to {JUDGED_SEEDS}, on which a student is judged, would be trained on; give --judge or a higher seed"
+        ))
+    }
+
+    /// Writes the statement, and the network where nothing is lost.
+    fn judge(
+        &self,
+        made: &Exported,
+        (targets, judged_on): (&Targets, &[String]),
+        (batch, step): (usize, usize),
+    ) -> Result<Outcome> {
+        let candidate = Candidate::new(&made.file, &made.onnx, &made.manifest)?;
+        let mut asked = self.judging.asked(judged_on, self.ort_lib.as_deref());
+        asked.core_watts = self.core_watts;
+        let training = TrainingLog::read(&self.out.join(LOG))?.energy((batch, step), self.core_watts);
+        let making = |teacher: Option<f64>, student: Option<f64>| {
+            let mut making =
+                Making::new(training.clone(), (Some(self.teacher_joules), self.direct_joules), (teacher, student));
+            if self.teacher_joules <= 0.0 {
+                making.notes.push("no teacher was asked in this training: it took 0 J".to_owned());
+            }
+            making
+        };
+        let mut provenance = vec![self.judging.accepting.provenance()];
+        provenance.push(("student".to_owned(), format!("recipe {}, {step} steps of {batch} views", self.recipe.display())));
+        let teacher = self.teacher.as_deref();
+        if teacher.is_none() {
+            provenance.push(("teacher".to_owned(), "none: trained alone on truth, judged by bounds".to_owned()));
+        }
+        let case = Case { student: &candidate.file, teacher, targets, provenance, making: Some(&making) };
+        let stated = state(&asked, &case).context("the student cannot be judged: no network was written")?;
+        statement::write(&stated.statement, &self.out)?;
+        println!("{}", self.out.join(statement::PAGE).display());
+        let manifest = self.out.join("model.toml");
+        let_out(&stated.statement, &self.out.join(&made.file))?;
         write(&self.out.join(&made.file), &made.onnx)?;
-        write(&self.out.join("model.toml"), made.manifest.as_bytes())?;
-        println!("{}", self.out.join("model.toml").display());
-        Ok(Outcome::Done)
+        write(&manifest, made.manifest.as_bytes())?;
+        println!("{}", manifest.display());
+        Ok(outcome(&stated.lost))
     }
 }
 
@@ -69,26 +151,30 @@ struct Log {
     started: Instant,
     first: usize,
     batch: usize,
+    watt: Watt,
 }
 
 impl Log {
-    fn new(folder: &Path, recipe: &Recipe, step: usize) -> Result<Self> {
+    fn new(folder: &Path, recipe: &Recipe, (step, core_w): (usize, f64)) -> Result<Self> {
         let bar = ProgressBar::new(recipe.train.steps as u64).with_position(step as u64);
         bar.set_style(ProgressStyle::with_template("{bar:30} step {pos}/{len}, {eta} left  {msg}")?);
-        let path = folder.join("log.jsonl");
+        let path = folder.join(LOG);
         let file = std::fs::File::options().create(true).append(true).open(&path);
         let file = file.with_context(|| path.display().to_string())?;
         eprintln!("checkpoints: {}", folder.join(CHECKPOINT).display());
-        Ok(Self { bar, file, started: Instant::now(), first: step, batch: recipe.train.batch })
+        let batch = recipe.train.batch;
+        Ok(Self { bar, file, started: Instant::now(), first: step, batch, watt: Watt::start(core_w) })
     }
 
     /// Always true: nothing but the end stops the training.
     fn step(&mut self, report: &StepReport) -> bool {
         use std::io::Write as _;
         let p = &report.parts;
-        let rate = (report.step - self.first) as f64 * self.batch as f64 / self.started.elapsed().as_secs_f64();
+        let views = (report.step - self.first) * self.batch;
+        let rate = views as f64 / self.started.elapsed().as_secs_f64();
         let line = serde_json::json!({
             "step": report.step, "rate": report.rate, "gradient": report.gradient, "loss": p, "views_per_s": rate,
+            "energy": self.watt.spent(views as u64),
         });
         // A log that cannot be written is no reason to lose the training.
         let _ = writeln!(self.file, "{line}");

@@ -250,7 +250,7 @@ impl Panel {
                 "licence": model.licence, "head": model.spec.head}));
             if model.is_depth() {
                 let kind = model.spec.depth.unwrap_or(DepthKind::RelativeInverse);
-                panel.depths.push((PictureRunner::new(model)?, kind));
+                panel.depths.push((PictureRunner::new(model.network, &model.spec)?, kind));
                 continue;
             }
             let detector = PictureDetector::new(model).map_err(exit::usage)?;

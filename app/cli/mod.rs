@@ -21,6 +21,7 @@ mod record;
 mod replay;
 mod run;
 mod setup;
+mod vouching;
 mod world;
 
 /// Perception for robots and vehicles: camera and LiDAR in, obstacles out, with proof of how old that knowledge is.

@@ -1,45 +1,41 @@
 //! `ocellus quantize MODEL --data DATA --out FILE.onnx`: an INT8 (or FP16) twin of a network, calibrated on real pictures.
 //!
-//! The twin is compared with the network it was made of before it is written: detections on pictures it was not measured
-//! on layer by layer, and speed, in turns in the same run. One that has collapsed is not written.
+//! Before it is written the twin is judged beside the network it was made of: its Distillation Statement goes where the
+//! twin goes, and a twin that lost what launch/targets_twin.toml (or --targets) does not allow is not written.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow};
 use clap::{Args, ValueEnum};
 use ocellus_distill::onnx;
 use ocellus_distill::onnx::proto::ModelProto;
 use ocellus_distill::quantize::{self, Activation, Method, Options, Report};
-use ocellus_infer::Network;
 use ocellus_infer::digest::sha256_of_bytes;
-use ocellus_judge::agreement::{SAME_BOX_IOU, Seen, compare_frame, sum_up};
-use ocellus_judge::precision::GateTargets;
-use ocellus_percept::image::Image;
+use ocellus_judge::statement::Targets;
 use ocellus_percept::model::manifest::{ManifestQuantization, Precision};
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::vouching::{Judging, let_out};
 use crate::exit::{self, Outcome};
-use crate::measure::data::{Data, DataRequest, Frame};
+use crate::measure::data::{Data, DataRequest};
 use crate::measure::engine::{CalibrationSet, PictureEngine};
+use crate::measure::statement;
+use crate::measure::vouch::{Candidate, Case, Stated, state};
 use crate::models::written::{self, Made};
-use crate::models::{self, Model, ModelRequest, PictureDetector};
+use crate::models::{self, ModelRequest};
 
-/// Pictures on which twins are compared: enough for a median time and for boxes to agree on.
-const COMPARED: usize = 40;
-/// Score from which a detection counts when twins are compared.
-const ALARM: f64 = 0.25;
 /// Layers shown.
 const SHOWN: usize = 8;
 /// The metadata key of what was measured.
-const METADATA: &str = "ocellus.quantization";
+pub(super) const METADATA: &str = "ocellus.quantization";
 
 /// An INT8 or FP16 twin of a network, calibrated on real pictures.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     ocellus quantize student.onnx --data drive.mcap --out student_int8/student_int8.onnx\n  \
     ocellus quantize yolox_nano.onnx --data pictures/ --out int8/nano.onnx --method percentile --frames 300\n  \
+    ocellus quantize student.onnx --data drive.mcap --judge labelled/ --out int8/s.onnx --accept ap_small=\"it stays indoors\"\n  \
     ocellus quantize student.onnx --data drive.mcap --out student_fp16/student_fp16.onnx --fp16")]
 pub struct Quantize {
     /// The float32 network: an ONNX file, or the name of a folder under models/.
@@ -77,9 +73,8 @@ pub struct Quantize {
     /// Half precision in place of integers: nothing is calibrated, the data serves to compare.
     #[arg(long, conflicts_with_all = ["keep", "symmetric", "reduce_range"])]
     fp16: bool,
-    /// Write the twin even where it and the network no longer see the same.
-    #[arg(long)]
-    accept_loss: bool,
+    #[command(flatten)]
+    judging: Judging,
     /// The ONNX Runtime library.
     #[arg(long, value_name = "FILE")]
     ort_lib: Option<PathBuf>,
@@ -106,17 +101,10 @@ struct Twin {
     notes: Vec<String>,
 }
 
-/// The twin beside the network it was made of.
-struct Comparison {
-    agreement: Option<f64>,
-    frames: usize,
-    float_ms: f64,
-    twin_ms: f64,
-}
-
 impl Quantize {
     pub(super) fn run(self) -> Result<Outcome> {
         let options = self.options().map_err(exit::usage)?;
+        let targets = self.judging.accepting.targets(Targets::shipped_twin)?;
         let manifest = written::place(&self.out).map_err(exit::usage)?;
         let request = DataRequest { sources: self.data.clone(), gt: None, frames: Some(self.frames), maps: false };
         let data = Data::open(&request)?;
@@ -125,8 +113,7 @@ impl Quantize {
         eprint!("{}", float.describe());
         let bytes = std::fs::read(&float.file).with_context(|| float.file.display().to_string())?;
         let network = onnx::read(&bytes).with_context(|| float.file.display().to_string()).map_err(exit::usage)?;
-        let spec = float.spec.clone();
-        let (mut engine, set) = PictureEngine::new(&runtime, &spec, &data)?;
+        let (mut engine, set) = PictureEngine::new(&runtime, &float.spec, &data)?;
         set.flags.iter().for_each(|flag| eprintln!("calibration: {flag}"));
         set.lost.iter().for_each(|lost| eprintln!("lost: {lost}"));
 
@@ -134,24 +121,36 @@ impl Quantize {
         let source = float.network.digest().to_owned();
         describe(&mut twin, &source, &set);
         let made = onnx::write(&twin.model);
-        let candidate = engine.load(&made).context("the twin cannot be loaded: nothing was written")?;
-        let (licence, precision) = (float.licence.clone(), self.precision());
-        let comparison = compare(float, candidate, engine.frames())?;
-        self.check(&comparison)?;
-
         let made_of = Made {
             sha256: sha256_of_bytes(&made),
-            licence: licence.unwrap_or_else(|| "as the network it was made of".to_owned()),
+            licence: float.licence.clone().unwrap_or_else(|| "as the network it was made of".to_owned()),
             provenance: provenance(&twin, &source, &set),
-            teacher: Some(&spec.name),
-            precision,
+            teacher: Some(&float.spec.name),
+            precision: self.precision(),
             quantization: twin.report.as_ref().map(|report| quantization(report, &source, &set)),
         };
-        let text = written::manifest(&self.out, &spec, &made_of)?;
+        let text = written::manifest(&self.out, &float.spec, &made_of)?;
+        let stated = self.state((&made, &text), (&targets, &made_of.provenance))?;
+        statement::write(&stated.statement, self.out.parent().unwrap_or(Path::new("")))?;
+        let_out(&stated.statement, &self.out)?;
         write(&self.out, &made)?;
         write(&manifest, text.as_bytes())?;
-        self.say(&twin, &comparison, &set, (bytes.len(), made.len()))?;
+        self.say(&twin, &stated, &set, (bytes.len(), made.len()))?;
         Ok(if set.lost.is_empty() { Outcome::Done } else { Outcome::LostData })
+    }
+
+    /// The twin beside the network it was made of, on --judge or else on what it was calibrated on.
+    fn state(&self, (made, manifest): (&[u8], &str), (targets, made_by): (&Targets, &str)) -> Result<Stated> {
+        let name = self.out.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+        let twin = Candidate::new(&name, made, manifest)?;
+        let mut asked = self.judging.asked(&self.data, self.ort_lib.as_deref());
+        let mut provenance = vec![self.judging.accepting.provenance(), ("student".to_owned(), made_by.to_owned())];
+        if self.judging.judge.is_empty() {
+            asked.data.frames = asked.data.frames.or(Some(self.frames));
+            provenance.push(("judged on".to_owned(), "the pictures it was calibrated on".to_owned()));
+        }
+        let case = Case { student: &twin.file, teacher: Some(&self.model), targets, provenance, making: None };
+        state(&asked, &case).context("the twin cannot be judged: nothing was written")
     }
 
     fn options(&self) -> Result<Options> {
@@ -201,26 +200,16 @@ impl Quantize {
         Ok(Twin { model: done.model, report: Some(done.report), notes: Vec::new() })
     }
 
-    /// Refuses a twin that no longer sees what the network sees.
-    fn check(&self, comparison: &Comparison) -> Result<()> {
-        let least = GateTargets::default().agreement_min;
-        match comparison.agreement {
-            Some(share) if share < least && !self.accept_loss => Err(exit::unmet(anyhow!(
-                "the twin and the network see the same in only {:.1} % of the boxes (at least {:.0} %): nothing was written; \
-                 raise --sqnr-floor, take another --method or more --frames, or say --accept-loss",
-                100.0 * share,
-                100.0 * least
-            ))),
-            _ => Ok(()),
-        }
-    }
-
-    fn say(&self, twin: &Twin, compared: &Comparison, set: &CalibrationSet, sizes: (usize, usize)) -> Result<()> {
+    fn say(&self, twin: &Twin, stated: &Stated, set: &CalibrationSet, sizes: (usize, usize)) -> Result<()> {
+        let student = |id: &str| stated.statement.properties.iter().find(|p| p.id == id).and_then(|p| p.student);
+        let agreement = student("agreement");
+        let median = |cost: &Option<Value>| cost.as_ref().and_then(|c| c["latency_p50_ms"].as_f64());
+        let (float_ms, twin_ms) = (median(&stated.costs.0), median(&stated.costs.1));
         if self.json {
             let body = json!({"file": self.out, "quantization": twin.report, "notes": twin.notes, "flags": set.flags,
-                "calibration_sha256": set.sha256, "frames": set.pictures, "agreement": compared.agreement,
-                "compared_frames": compared.frames, "float_ms": compared.float_ms, "twin_ms": compared.twin_ms,
-                "bytes_before": sizes.0, "bytes_after": sizes.1});
+                "calibration_sha256": set.sha256, "frames": set.pictures, "agreement": agreement,
+                "compared_frames": stated.pictures, "float_ms": float_ms, "twin_ms": twin_ms,
+                "bytes_before": sizes.0, "bytes_after": sizes.1, "statement_good": stated.statement.shippable});
             println!("{}", serde_json::to_string_pretty(&body)?);
             return Ok(());
         }
@@ -231,22 +220,21 @@ impl Quantize {
         twin.notes.iter().for_each(|note| {
             let _ = writeln!(text, "note       {note}");
         });
-        if let Some(share) = compared.agreement {
+        if let Some(share) = agreement {
+            let (percent, pictures) = (100.0 * share, stated.pictures);
+            let _ = writeln!(text, "agreement  {percent:.1} % of boxes seen by both, on {pictures} pictures");
+        }
+        if let (Some(before), Some(after)) = (float_ms, twin_ms) {
+            let ratio = before / after.max(1e-9);
+            let slower = if ratio < 1.0 { "; SLOWER: on this processor the float network serves better" } else { "" };
             let _ = writeln!(
                 text,
-                "agreement  {:.1} % of boxes seen by both, on {} pictures",
-                100.0 * share,
-                compared.frames
+                "speed      {before:.2} ms before, {after:.2} ms after: {ratio:.2} times as fast{slower}"
             );
         }
-        let ratio = compared.float_ms / compared.twin_ms.max(1e-9);
-        let slower = if ratio < 1.0 { "; SLOWER: on this processor the float network serves better" } else { "" };
-        let _ = writeln!(
-            text,
-            "speed      {:.2} ms before, {:.2} ms after: {ratio:.2} times as fast{slower}",
-            compared.float_ms, compared.twin_ms
-        );
         let _ = writeln!(text, "size       {:.2} MB before, {:.2} MB after", mega(sizes.0), mega(sizes.1));
+        let page = self.out.with_file_name(statement::PAGE);
+        let _ = writeln!(text, "statement  {}", page.display());
         print!("{text}");
         println!("{}", self.out.display());
         Ok(())
@@ -310,61 +298,6 @@ fn quantization(report: &Report, source: &str, set: &CalibrationSet) -> Manifest
         sqnr_db: worst.iter().filter_map(|l| Some((l.name.clone(), round(l.alone_db?)))).collect(),
         outputs_db: report.outputs.iter().filter_map(|(n, db)| Some((n.clone(), round((*db)?)))).collect(),
     }
-}
-
-/// Runs both on the same pictures, in turns.
-fn compare(float: Model, candidate: Network, frames: &[&Frame]) -> Result<Comparison> {
-    let twin = float.with_network(candidate);
-    let mut times = (Vec::new(), Vec::new());
-    let (mut image, mut agreements) = (Image::empty(), Vec::new());
-    let compared = frames.len().min(COMPARED);
-    // The last ones: layers were measured on the first.
-    let frames = frames.iter().rev().take(compared);
-    if float.spec.classes.is_empty() {
-        let (mut a, mut b) = (models::PictureRunner::new(float)?, models::PictureRunner::new(twin)?);
-        for frame in frames {
-            frame.read(&mut image)?;
-            times.0.push(timed(|| a.run(image.view(), |_, _| ()))?.0);
-            times.1.push(timed(|| b.run(image.view(), |_, _| ()))?.0);
-        }
-        return Ok(Comparison {
-            agreement: None,
-            frames: compared,
-            float_ms: median(times.0),
-            twin_ms: median(times.1),
-        });
-    }
-    let (mut a, mut b) = (PictureDetector::new(float)?, PictureDetector::new(twin)?);
-    let (mut found_a, mut found_b) = (Vec::new(), Vec::new());
-    for frame in frames {
-        frame.read(&mut image)?;
-        times.0.push(timed(|| a.detect(image.view(), &mut found_a))?.0);
-        times.1.push(timed(|| b.detect(image.view(), &mut found_b))?.0);
-        let seen = |found: &[ocellus_percept::detection::Detection]| -> Vec<Seen> {
-            let class = |index: u32| a.classes().get(index as usize).cloned().unwrap_or_default();
-            let one = |d: &ocellus_percept::detection::Detection| Seen {
-                class: class(d.class),
-                score: f64::from(d.score),
-                bbox: d.bbox,
-                distance_m: None,
-            };
-            found.iter().map(one).collect()
-        };
-        agreements.push(compare_frame(&seen(&found_a), &seen(&found_b), ALARM, SAME_BOX_IOU));
-    }
-    let agreement = sum_up(&agreements).share;
-    Ok(Comparison { agreement, frames: compared, float_ms: median(times.0), twin_ms: median(times.1) })
-}
-
-fn timed<T>(work: impl FnOnce() -> Result<T>) -> Result<(f64, T)> {
-    let started = Instant::now();
-    let value = work()?;
-    Ok((started.elapsed().as_secs_f64() * 1e3, value))
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 /// Writes whole files only: first beside the place, then moved there.

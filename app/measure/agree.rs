@@ -1,61 +1,105 @@
-//! Two networks on the same pictures, without labels: how far they agree, and where they part most.
+//! Two networks on the same pictures, without labels: how far they agree, and where they part most. Alone, or each at work
+//! in the whole pipeline, whose objects have fused distances.
 
-use anyhow::Result;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Result, anyhow};
+
 use ocellus_judge::agreement::{Agreement, FrameAgreement, SAME_BOX_IOU, Seen, compare_frame, sum_up};
-use ocellus_percept::detection::Detection;
-use ocellus_percept::image::Image;
+use ocellus_judge::depth::{DepthErrors, pool};
+use ocellus_percept::report::{FrameReport, Object, Trigger};
+use ocellus_sense::Drive;
 
-use super::data::Data;
-use super::subject::Subject;
+use super::asked::Asked;
+use super::data::{Data, Picture};
+use super::drives::Running;
+use super::subject::Found;
+use crate::exit;
 
 /// One picture's comparison.
 pub struct Compared {
     /// Index of the frame in the data.
     pub frame: usize,
-    /// What the teacher sees at or above the threshold.
+    /// What the teacher sees.
     pub teacher: Vec<Seen>,
     /// What the student sees.
     pub student: Vec<Seen>,
     /// How they agree.
     pub agreement: FrameAgreement,
+    /// How far the student's depth is from the teacher's, brought to its scale; `None` unless both see depth.
+    pub depth: Option<DepthErrors>,
 }
 
 /// All pictures compared.
 pub struct Agreed {
-    /// Summed up; `ranked` holds indices into `frames`, worst first.
+    /// Summed up.
     pub sum: Agreement,
-    /// By picture that could be read.
+    /// Depth over all pixels of all pictures.
+    pub depth: Option<DepthErrors>,
+    /// By picture that both could look at, where they part most first.
     pub frames: Vec<Compared>,
-    /// Pictures that could not be read, and why.
-    pub lost: Vec<(usize, String)>,
 }
 
-/// Compares both networks on every picture, heeding detections of at least `threshold`.
-pub fn compare(teacher: &mut Subject, student: &mut Subject, data: &Data, threshold: f64) -> Result<Agreed> {
-    let (mut frames, mut lost) = (Vec::new(), Vec::new());
-    let (mut image, mut found) = (Image::empty(), Vec::new());
-    for (index, frame) in data.frames.iter().enumerate() {
-        if let Err(error) = frame.read(&mut image) {
-            lost.push((index, format!("{}: {error:#}", frame.name)));
-            continue;
-        }
-        let mut see = |subject: &mut Subject| -> Result<Vec<Seen>> {
-            subject.detect(&image, &mut found)?;
-            Ok(found.iter().filter(|d| f64::from(d.score) >= threshold).map(|d| seen(d, subject.classes())).collect())
-        };
-        let (teacher, student) = (see(teacher)?, see(student)?);
+impl Compared {
+    /// How far apart, 0 to 1: disagreement of boxes or of depth, whichever is larger.
+    pub fn apart(&self) -> f64 {
+        let depth = self.depth.and_then(|d| d.abs_rel).unwrap_or(0.0);
+        self.agreement.disagreement.max(depth.min(1.0))
+    }
+}
+
+/// Compares what two networks saw, heeding boxes of at least `threshold`. `depths` as
+/// [`super::depth::look_at_both`] gives them.
+pub fn compare(teacher: &Found, student: &Found, depths: &[(usize, DepthErrors)], threshold: f64) -> Agreed {
+    let heeded = |seen: &[Seen]| seen.iter().filter(|s| s.score >= threshold).cloned().collect::<Vec<Seen>>();
+    let mut frames = Vec::new();
+    for (frame, ours) in &student.seen {
+        let Some((_, theirs)) = teacher.seen.iter().find(|(i, _)| i == frame) else { continue };
+        let (teacher, student) = (heeded(theirs), heeded(ours));
         let agreement = compare_frame(&teacher, &student, threshold, SAME_BOX_IOU);
-        frames.push(Compared { frame: index, teacher, student, agreement });
+        let depth = depths.iter().find(|(i, _)| i == frame).map(|d| d.1);
+        frames.push(Compared { frame: *frame, teacher, student, agreement, depth });
     }
-    let all: Vec<FrameAgreement> = frames.iter().map(|f| f.agreement.clone()).collect();
-    Ok(Agreed { sum: sum_up(&all), frames, lost })
+    let sum = sum_up(&frames.iter().map(|f| f.agreement.clone()).collect::<Vec<_>>());
+    frames.sort_by(|a, b| b.apart().total_cmp(&a.apart()).then(a.frame.cmp(&b.frame)));
+    let depth = (!depths.is_empty()).then(|| pool(&depths.iter().map(|d| d.1).collect::<Vec<_>>()));
+    Agreed { sum, depth, frames }
 }
 
-fn seen(detection: &Detection, classes: &[String]) -> Seen {
-    Seen {
-        class: classes.get(detection.class as usize).cloned().unwrap_or_default(),
-        score: f64::from(detection.score),
-        bbox: detection.bbox,
-        distance_m: None,
+/// The objects that the pipeline lists with `model` on the recorded drives of `data`, by picture.
+pub fn at_work(asked: &Asked, model: &Path, data: &Data) -> Result<Found> {
+    let running =
+        Running { model, loading: &asked.loading, ort_lib: asked.ort_lib.as_deref(), score: asked.threshold };
+    let mut found = Found::default();
+    let mut driven: Vec<(&Arc<dyn Drive>, BTreeMap<(String, i64), Vec<Seen>>)> = Vec::new();
+    for (index, frame) in data.frames.iter().enumerate() {
+        let Picture::Entry(drive, entry) = &frame.picture else { continue };
+        if driven.iter().all(|(known, _)| !Arc::ptr_eq(known, drive)) {
+            driven.push((drive, listed(running.run(drive, None)?)));
+        }
+        let Some(at) = drive.entries().get(*entry) else { continue };
+        let sensor = drive.info().sensors.get(at.sensor).map_or_else(String::new, |s| s.name.clone());
+        let run = driven.iter_mut().find(|(known, _)| Arc::ptr_eq(known, drive));
+        if let Some(seen) = run.and_then(|(_, lines)| lines.remove(&(sensor, at.t.as_nanos()))) {
+            found.seen.push((index, seen));
+        }
     }
+    if found.seen.is_empty() {
+        return Err(exit::usage(anyhow!("--with driving compares networks at work: give a recorded drive with a camera")));
+    }
+    Ok(found)
+}
+
+/// Objects of pictures that could be read, by camera and time.
+fn listed(reports: Vec<FrameReport>) -> BTreeMap<(String, i64), Vec<Seen>> {
+    let of_camera = reports.into_iter().filter(|r| r.trigger == Trigger::Camera);
+    let line = |r: FrameReport| Some(((r.sensor?, r.t.as_nanos()), r.objects?.into_iter().filter_map(seen).collect()));
+    of_camera.filter_map(line).collect()
+}
+
+fn seen(object: Object) -> Option<Seen> {
+    let score = f64::from(object.score?);
+    Some(Seen { class: object.class, score, bbox: object.box_px?, distance_m: object.distance_m })
 }

@@ -1,4 +1,5 @@
-//! Teacher beside student on the same labelled pictures: figures with the paired interval of their difference.
+//! A student on labelled pictures, beside its teacher where there is one: figures with the paired interval of their
+//! difference.
 
 use anyhow::Result;
 use ocellus_judge::coco::ImageMatches;
@@ -13,8 +14,8 @@ const CURVE_POINTS: usize = 120;
 
 /// Both networks' figures.
 pub struct Pair<'a> {
-    /// The teacher, or reference.
-    pub teacher: &'a Figures,
+    /// The teacher, or reference, where there is one.
+    pub teacher: Option<&'a Figures>,
     /// The student, or candidate.
     pub student: &'a Figures,
     /// Pictures a second, where known.
@@ -31,12 +32,17 @@ impl Pair<'_> {
             self.paired("recall", |f, w| f.counts.recall(w)),
             self.worst_group(),
             self.plain("olrp", |f| f.olrp, "there is no object to find"),
-            self.false_alarms()?,
             self.paired("empty_fppi", |f, w| f.counts.empty_fppi(w)),
             self.plain("log_average_miss_rate", |f| f.curve.log_average_miss_rate(), "there is no object to find"),
             self.paired("d_ece", |f, w| f.counts.d_ece(w)),
             self.plain("la_ece", |f| f.calibration.la_ece.mean, "no detection reaches the threshold"),
         ];
+        if self.student.masks.is_some() {
+            all.push(self.paired("ap_mask", |f, w| f.mask_ap(w)));
+        }
+        if let Some(teacher) = self.teacher {
+            all.push(self.false_alarms(teacher)?);
+        }
         if let Some(hz) = self.rate_hz {
             let per_hour = |f: &Figures| f.curve.false_alarms_per_hour(f.threshold, hz);
             all.push(self.plain("false_alarms_per_hour", per_hour, ""));
@@ -50,7 +56,13 @@ impl Pair<'_> {
     /// A figure of weighted images, with the interval of its difference.
     fn paired(&self, id: &str, figure: impl Fn(&Figures, &[u32]) -> Option<f64> + Sync) -> Measured {
         let scope = (self.student.evaluation.images(), self.student.evaluation.image_count());
-        let (teacher, student) = (self.teacher, self.student);
+        let student = self.student;
+        let Some(teacher) = self.teacher else {
+            let own = Bootstrap::default().interval(scope.0, scope.1, |w| figure(student, w));
+            let note = own.map(|i| format!("its own 95 % interval: {:.3} to {:.3}", i.low, i.high));
+            let own = figure(student, &student.ones());
+            return Measured { id: id.to_owned(), student: own, n: Some(scope.0.len()), note, ..Measured::default() };
+        };
         let result = Bootstrap::default().compare(
             scope,
             Direction::HigherIsBetter,
@@ -68,19 +80,20 @@ impl Pair<'_> {
     }
 
     fn plain(&self, id: &str, figure: impl Fn(&Figures) -> Option<f64>, missing: &str) -> Measured {
-        let (teacher, student) = (figure(self.teacher), figure(self.student));
+        let (teacher, student) = (self.teacher.and_then(&figure), figure(self.student));
         let note = (student.is_none() && !missing.is_empty()).then(|| missing.to_owned());
         let n = Some(self.student.evaluation.images().len());
         Measured { id: id.to_owned(), teacher, student, interval: None, n, note }
     }
 
     fn worst_group(&self) -> Measured {
-        let (teacher, student) = (self.teacher.worst_group(), self.student.worst_group());
+        let (teacher, student) = (self.teacher.and_then(Figures::worst_group), self.student.worst_group());
         let named = |who: &str, g: &Option<(String, f64, usize)>| {
-            g.as_ref().map(|(name, _, n)| format!("{who}: {name} (n = {n})")).unwrap_or_default()
+            g.as_ref().map(|(name, _, n)| format!("{who}: {name} (n = {n})"))
         };
+        let named = [named("student", &student), named("teacher", &teacher)];
         let note = match &student {
-            Some(_) => format!("{}; {}", named("student", &student), named("teacher", &teacher)),
+            Some(_) => named.into_iter().flatten().collect::<Vec<_>>().join("; "),
             None => "no group has 30 or more: too few".to_owned(),
         };
         Measured {
@@ -94,8 +107,8 @@ impl Pair<'_> {
     }
 
     /// False alarms an image where the student is tuned to the teacher's recall.
-    fn false_alarms(&self) -> Result<Measured> {
-        let matched = at_matched_recall(&self.teacher.curve, self.teacher.threshold, &self.student.curve);
+    fn false_alarms(&self, teacher: &Figures) -> Result<Measured> {
+        let matched = at_matched_recall(&teacher.curve, teacher.threshold, &self.student.curve);
         let images = self.student.evaluation.image_count();
         let Some((point, tuned)) = matched.and_then(|m| Some((m.reference, m.candidate?))) else {
             let note = match matched {
@@ -109,7 +122,7 @@ impl Pair<'_> {
             return Ok(Measured { id: "fppi".into(), teacher, note: Some(note), ..Measured::default() });
         };
         let at = |matches: &[ImageMatches], score: f64| ImageCounts::new(matches, score, images);
-        let (teacher, student) = (at(&self.teacher.at_half, point.score)?, at(&self.student.at_half, tuned.score)?);
+        let (teacher, student) = (at(&teacher.at_half, point.score)?, at(&self.student.at_half, tuned.score)?);
         let scope = (self.student.evaluation.images(), images);
         let result =
             Bootstrap::default().compare(scope, Direction::LowerIsBetter, |w| teacher.fppi(w), |w| student.fppi(w));
@@ -126,30 +139,28 @@ impl Pair<'_> {
     /// For the reliability diagram.
     pub fn reliability(&self) -> ReliabilityPair {
         let bins = |f: &Figures| f.calibration.reliability.bins.clone();
-        ReliabilityPair { teacher: bins(self.teacher), student: bins(self.student) }
+        ReliabilityPair { teacher: self.teacher.map(bins).unwrap_or_default(), student: bins(self.student) }
     }
 
     /// Precision against recall at IoU 0.5: all classes pooled, and the one with most objects.
     pub fn curves(&self) -> Vec<CurvePair> {
-        let pooled = |f: &Figures| -> Vec<(f64, f64)> {
-            f.curve.thinned(CURVE_POINTS).iter().filter_map(|p| Some((p.recall?, p.precision?))).collect()
+        let both = |name: String, of: &dyn Fn(&Figures) -> Vec<(f64, f64)>| CurvePair {
+            name,
+            teacher: self.teacher.map(of).unwrap_or_default(),
+            student: of(self.student),
         };
-        let mut pairs = vec![CurvePair {
-            name: "all classes pooled, IoU 0.5".to_owned(),
-            teacher: pooled(self.teacher),
-            student: pooled(self.student),
-        }];
+        let mut pairs = vec![both("all classes pooled, IoU 0.5".to_owned(), &|f| {
+            f.curve.thinned(CURVE_POINTS).iter().filter_map(|p| Some((p.recall?, p.precision?))).collect()
+        })];
         let mut classes: Vec<(u64, &str)> =
-            self.teacher.coco.curves.iter().map(|c| (c.objects, c.class.as_str())).filter(|c| c.0 > 0).collect();
+            self.student.coco.curves.iter().map(|c| (c.objects, c.class.as_str())).filter(|c| c.0 > 0).collect();
         classes.sort_by_key(|c| std::cmp::Reverse(c.0));
         if let Some((objects, class)) = classes.into_iter().next() {
-            let of = |f: &Figures| -> Vec<(f64, f64)> {
+            pairs.push(both(format!("{class}, IoU 0.5, {objects} objects"), &|f| {
                 let precision = f.coco.curves.iter().find(|c| c.class == class).and_then(|c| c.precision_50.clone());
                 let points = precision.unwrap_or_default().into_iter().enumerate();
                 points.map(|(i, p)| (i as f64 / 100.0, p)).collect()
-            };
-            let name = format!("{class}, IoU 0.5, {objects} objects");
-            pairs.push(CurvePair { name, teacher: of(self.teacher), student: of(self.student) });
+            }));
         }
         pairs
     }

@@ -62,13 +62,13 @@ pub fn of(runtime: &Runtime, subject: &mut Subject, data: &Data, core_w: f64) ->
     let first = images.first().context("no picture could be read")?;
     let mut found = Vec::new();
     for i in 0..WARM_UP {
-        subject.detect(&images[i % images.len()], &mut found)?;
+        subject.look(&images[i % images.len()], &mut found)?;
     }
     let mut meter = Meter::start(Path::new("/"));
     let mut times = Vec::with_capacity(TIMED);
     for i in 0..TIMED {
         let started = Instant::now();
-        subject.detect(&images[i % images.len()], &mut found)?;
+        subject.look(&images[i % images.len()], &mut found)?;
         times.push(started.elapsed().as_secs_f64() * 1e3);
         meter.tick();
     }

@@ -71,6 +71,8 @@ pub enum Picture {
 
 /// What only the simulated world knows of a picture.
 pub struct Rendered {
+    /// Focal length of the camera, pixels.
+    pub focal_px: f64,
     /// Metres along the optical axis, row-major; empty unless asked for.
     pub depth_m: Vec<f32>,
     /// Instance at each pixel, 0 for none; empty unless asked for.
@@ -89,6 +91,19 @@ pub(super) struct Part {
 }
 
 impl Frame {
+    /// Focal length of the camera, pixels, where the data know it.
+    pub fn focal_px(&self) -> Option<f64> {
+        match (&self.rendered, &self.picture) {
+            (Some(rendered), _) => Some(rendered.focal_px),
+            (None, Picture::Entry(drive, entry)) => {
+                let sensor = drive.entries().get(*entry)?.sensor;
+                let camera = drive.info().sensors.get(sensor)?;
+                Some(drive.rig_at(*entry).cameras.get(&camera.name)?.camera.fx)
+            }
+            _ => None,
+        }
+    }
+
     /// Reads the picture into `out`.
     pub fn read(&self, out: &mut Image) -> Result<()> {
         match &self.picture {

@@ -1,28 +1,24 @@
-//! Depth networks on rendered pictures, whose every pixel's depth is known; and two of them beside one another on any.
+//! Depth maps of networks against what is known: every pixel of a rendered picture, or another network's map.
+//!
+//! Metric maps of students hold for one focal length and are brought to the camera's own; relative ones are judged scaled.
 
-use anyhow::{Context, Result, anyhow};
-use ocellus_judge::depth::{Alignment, DepthErrors, evaluate, evaluate_object, pool};
+use anyhow::{Result, anyhow};
+use ocellus_judge::depth::{Alignment, DepthBand, DepthErrors, evaluate, evaluate_object, pool};
 use ocellus_judge::kinematics::{Measured, ValueErrors, value_errors};
-use ocellus_judge::statement::ModelCard;
 use ocellus_percept::depth::DepthMap;
+use ocellus_percept::detection::BoxPx;
 use ocellus_percept::image::Image;
 use ocellus_percept::model::DepthKind;
-use ocellus_percept::tensor::Preprocessor;
-use ocellus_percept::tensor::depth::{depth_from_output, empty_depth};
 use serde::Serialize;
 
 use super::data::{Data, Rendered};
+use super::subject::{Found, Subject};
 use super::worlds::VISIBLE_PX_MIN;
-use crate::models::Model;
 
-/// A depth network that is measured.
-pub struct DepthSubject {
-    /// Name and hash.
-    pub card: ModelCard,
-    model: Model,
-    preprocessor: Preprocessor,
-    map: DepthMap,
-}
+/// Cells looked at across a box.
+const BOX_CELLS: usize = 5;
+/// Share of a box's sides that is looked at, around its middle: its edges hold the background.
+const BOX_SHARE: f32 = 0.5;
 
 /// Errors with one way of bringing predictions to scale.
 #[derive(Debug, Clone, Serialize)]
@@ -35,6 +31,9 @@ pub struct Aligned {
     pub bands: Vec<(f64, Option<f64>, DepthErrors)>,
     /// Each object's median error, metres.
     pub objects_m: ValueErrors,
+    /// By picture (index into the data).
+    #[serde(skip)]
+    pub pictures: Vec<(usize, DepthErrors)>,
 }
 
 /// Everything said of a depth network.
@@ -48,68 +47,159 @@ pub struct DepthFigures {
     pub pictures: usize,
 }
 
-/// One picture: prediction at every pixel, truth, and the pixels of each object.
-struct Plate {
-    predicted: Vec<f32>,
-    truth: Vec<f32>,
-    objects: Vec<Vec<usize>>,
+/// Gathers errors picture by picture.
+#[derive(Default)]
+struct Tally {
+    pictures: Vec<(usize, DepthErrors)>,
+    bands: Vec<Vec<DepthBand>>,
+    medians: Vec<Measured>,
 }
 
-impl DepthSubject {
-    /// Takes a loaded depth network.
-    pub fn new(model: Model) -> Result<Self> {
-        let kind = model.spec.depth.context("a depth network must say whether it is metric")?;
-        let card = ModelCard {
-            name: model.spec.name.clone(),
-            sha256: model.network.digest().to_owned(),
-            facts: vec![("depth".to_owned(), format!("{kind:?}").to_lowercase())],
-        };
-        let preprocessor = Preprocessor::new(&model.spec.input)?;
-        Ok(Self { card, model, preprocessor, map: empty_depth(kind) })
+/// Judges the depth of one network, picture by picture as it looks at them.
+struct DepthJudge<'a> {
+    data: &'a Data,
+    metric: bool,
+    raw: Tally,
+    scaled: Tally,
+}
+
+impl<'a> DepthJudge<'a> {
+    /// On the rendered pictures of `data`.
+    fn new(data: &'a Data) -> Self {
+        Self { data, metric: true, raw: Tally::default(), scaled: Tally::default() }
     }
 
-    /// Its map of one picture.
-    fn see(&mut self, image: &Image) -> Result<&DepthMap> {
-        let Self { model: Model { network, spec, .. }, preprocessor, map, .. } = self;
-        let geometry = preprocessor.run(image.view(), network.input_mut(&spec.input.name)?)?;
-        network.run(|outputs| {
-            let output = outputs.first().context("the depth network gave no output")?;
-            Ok::<_, anyhow::Error>(depth_from_output(output, &geometry, map)?)
-        })??;
-        Ok(&self.map)
-    }
-
-    /// Depth along the axis at each pixel of `image`, up to a factor where it is relative; not a number where unknown.
-    fn at_pixels(&mut self, image: &Image) -> Result<Vec<f32>> {
-        let map = self.see(image)?;
-        let relative = map.kind == DepthKind::RelativeInverse;
-        let at = |pixel: usize| {
-            let (x, y) = ((pixel % image.width()) as f32 + 0.5, (pixel / image.width()) as f32 + 0.5);
-            map.at_source(x, y).map_or(f32::NAN, |v| if relative { 1.0 / v } else { v })
-        };
-        Ok((0..image.width() * image.height()).map(at).collect())
-    }
-
-    /// Judges it on the rendered pictures of `data`.
-    pub fn judge(&mut self, data: &Data) -> Result<DepthFigures> {
-        let mut plates = Vec::new();
-        let mut image = Image::empty();
-        for frame in &data.frames {
-            let Some(rendered) = frame.rendered.as_ref().filter(|r| !r.depth_m.is_empty()) else { continue };
-            frame.read(&mut image)?;
-            let predicted = self.at_pixels(&image)?;
-            plates.push(Plate { predicted, truth: rendered.depth_m.clone(), objects: objects(rendered) });
+    /// Judges the map of picture `index`, where its true depth is known.
+    fn add(&mut self, index: usize, image: &Image, map: &DepthMap) -> Result<()> {
+        let Some(frame) = self.data.frames.get(index) else { return Ok(()) };
+        let Some(rendered) = frame.rendered.as_ref().filter(|r| !r.depth_m.is_empty()) else { return Ok(()) };
+        let predicted = at_pixels(map, image, frame.focal_px());
+        self.metric = map.kind != DepthKind::RelativeInverse;
+        let objects = objects(rendered);
+        if self.metric {
+            self.raw.add(index, (&predicted, &rendered.depth_m), Alignment::Raw, &objects)?;
         }
-        if plates.is_empty() {
-            return Err(anyhow!("true depth is known of rendered pictures alone: give --data world:SCENARIO@SEEDS"));
-        }
-        let metric = self.map.kind != DepthKind::RelativeInverse;
-        Ok(DepthFigures {
-            raw: metric.then(|| aligned(&plates, Alignment::Raw)).transpose()?,
-            median_scaled: aligned(&plates, Alignment::MedianScale)?,
-            pictures: plates.len(),
+        self.scaled.add(index, (&predicted, &rendered.depth_m), Alignment::MedianScale, &objects)
+    }
+
+    /// The figures; `None` where no picture's depth is known.
+    fn figures(self) -> Option<DepthFigures> {
+        let pictures = self.scaled.pictures.len();
+        (pictures > 0).then(|| DepthFigures {
+            raw: self.metric.then(|| self.raw.aligned(Alignment::Raw)),
+            median_scaled: self.scaled.aligned(Alignment::MedianScale),
+            pictures,
         })
     }
+}
+
+impl Tally {
+    fn add(
+        &mut self,
+        index: usize,
+        (predicted, truth): (&[f32], &[f32]),
+        alignment: Alignment,
+        objects: &[Vec<usize>],
+    ) -> Result<()> {
+        let report = evaluate(predicted, truth, alignment)?;
+        let Some((scale, shift)) = report.scale_shift else { return Ok(()) };
+        self.pictures.push((index, report.all));
+        self.bands.push(report.bands);
+        let scaled: Vec<f32> = predicted.iter().map(|d| (scale * f64::from(*d) + shift) as f32).collect();
+        for pixels in objects {
+            let error = evaluate_object(&scaled, truth, pixels)?.median_error_m;
+            self.medians.push(Measured { estimate: error, sigma: None, truth: 0.0 });
+        }
+        Ok(())
+    }
+
+    fn aligned(self, alignment: Alignment) -> Aligned {
+        let band = |i: usize| {
+            let of: Vec<_> = self.bands.iter().filter_map(|b| b.get(i)).collect();
+            let (from, to) = of.first().map_or((0.0, 0.0), |b| (b.from_m, b.to_m));
+            (from, Some(to).filter(|to| to.is_finite()), pool(&of.iter().map(|b| b.errors).collect::<Vec<_>>()))
+        };
+        let count = self.bands.first().map_or(0, Vec::len);
+        Aligned {
+            alignment,
+            all: pool(&self.pictures.iter().map(|p| p.1).collect::<Vec<_>>()),
+            bands: (0..count).map(band).collect(),
+            objects_m: value_errors(&self.medians),
+            pictures: self.pictures,
+        }
+    }
+}
+
+/// What `subject` sees in the pictures of `data`, and what its depth is worth where that is known.
+pub fn look(subject: &mut Subject, data: &Data) -> Result<(Found, Option<DepthFigures>)> {
+    let mut judge = DepthJudge::new(data);
+    let found = subject.detect_all(data, |_, _| Ok(None), |i, image, map| judge.add(i, image, map))?;
+    Ok((found, judge.figures()))
+}
+
+/// What a network sees, and what its depth is worth.
+pub type Sighting = (Found, Option<DepthFigures>);
+
+/// As [`look`] of both, and by picture how far their depths are apart; empty unless both see depth.
+pub fn look_at_both(
+    teacher: &mut Subject,
+    student: &mut Subject,
+    data: &Data,
+) -> Result<(Sighting, Sighting, Vec<(usize, DepthErrors)>)> {
+    let both = teacher.depth().is_some() && student.depth().is_some();
+    let (mut maps, mut depths): (Vec<(usize, DepthMap)>, Vec<(usize, DepthErrors)>) = (Vec::new(), Vec::new());
+    let mut judge = DepthJudge::new(data);
+    let seen = teacher.detect_all(data, |_, _| Ok(None), |i, image, map| {
+        if both {
+            maps.push((i, map.clone()));
+        }
+        judge.add(i, image, map)
+    })?;
+    let teacher = (seen, judge.figures());
+    let mut judge = DepthJudge::new(data);
+    let found = student.detect_all(data, |_, _| Ok(None), |i, image, map| {
+        if let Some((_, theirs)) = maps.iter().find(|m| m.0 == i) {
+            depths.push((i, apart(theirs, map, image)?));
+        }
+        judge.add(i, image, map)
+    })?;
+    Ok((teacher, (found, judge.figures()), depths))
+}
+
+/// What is said where there is no true depth.
+pub fn no_truth() -> anyhow::Error {
+    anyhow!("true depth is known of rendered pictures alone: give --data world:SCENARIO@SEEDS")
+}
+
+/// Depth along the axis at each pixel of `image`, up to a factor where it is relative; not a number where unknown.
+fn at_pixels(map: &DepthMap, image: &Image, focal_px: Option<f64>) -> Vec<f32> {
+    let relative = map.kind == DepthKind::RelativeInverse;
+    let zoom = zoom(map, focal_px);
+    let at = |pixel: usize| {
+        let (x, y) = ((pixel % image.width()) as f32 + 0.5, (pixel / image.width()) as f32 + 0.5);
+        map.at_source(x, y).map_or(f32::NAN, |v| if relative { 1.0 / v } else { v * zoom })
+    };
+    (0..image.width() * image.height()).map(at).collect()
+}
+
+/// What metric values are multiplied by for a camera of this focal length.
+fn zoom(map: &DepthMap, focal_px: Option<f64>) -> f32 {
+    focal_px.zip(map.focal).map_or(1.0, |(camera, own)| camera as f32 * map.scale_x / own)
+}
+
+/// Median depth in the middle of a box, metres; `None` for relative depth.
+pub fn box_distance(map: &DepthMap, bbox: &BoxPx, focal_px: Option<f64>) -> Option<f64> {
+    if map.kind == DepthKind::RelativeInverse {
+        return None;
+    }
+    let at = |from: f32, side: f32, i: usize| {
+        from + side * (0.5 + BOX_SHARE * (i as f32 / (BOX_CELLS - 1) as f32 - 0.5))
+    };
+    let cells = (0..BOX_CELLS * BOX_CELLS).map(|i| (i % BOX_CELLS, i / BOX_CELLS));
+    let value = |(i, j)| map.at_source(at(bbox.x0, bbox.width(), i), at(bbox.y0, bbox.height(), j));
+    let mut values: Vec<f32> = cells.filter_map(value).collect();
+    values.sort_by(f32::total_cmp);
+    values.get(values.len() / 2).map(|v| f64::from(v * zoom(map, focal_px)))
 }
 
 fn objects(rendered: &Rendered) -> Vec<Vec<usize>> {
@@ -120,37 +210,8 @@ fn objects(rendered: &Rendered) -> Vec<Vec<usize>> {
     visible.map(|o| pixels(o.instance)).collect()
 }
 
-fn aligned(plates: &[Plate], alignment: Alignment) -> Result<Aligned> {
-    let (mut all, mut bands, mut medians) = (Vec::new(), Vec::new(), Vec::new());
-    for plate in plates {
-        let report = evaluate(&plate.predicted, &plate.truth, alignment)?;
-        let Some((scale, shift)) = report.scale_shift else { continue };
-        all.push(report.all);
-        bands.push(report.bands);
-        let scaled: Vec<f32> = plate.predicted.iter().map(|d| (scale * f64::from(*d) + shift) as f32).collect();
-        for pixels in &plate.objects {
-            let error = evaluate_object(&scaled, &plate.truth, pixels)?.median_error_m;
-            medians.push(Measured { estimate: error, sigma: None, truth: 0.0 });
-        }
-    }
-    let band = |i: usize| {
-        let of: Vec<_> = bands.iter().filter_map(|b| b.get(i)).collect();
-        let (from, to) = of.first().map_or((0.0, 0.0), |b| (b.from_m, b.to_m));
-        (from, Some(to).filter(|to| to.is_finite()), pool(&of.iter().map(|b| b.errors).collect::<Vec<_>>()))
-    };
-    let count = bands.first().map_or(0, Vec::len);
-    Ok(Aligned { alignment, all: pool(&all), bands: (0..count).map(band).collect(), objects_m: value_errors(&medians) })
-}
-
-/// Mean |student - teacher| / teacher of each picture, the student's brought to the teacher's scale; worst first.
-pub fn apart(teacher: &mut DepthSubject, student: &mut DepthSubject, data: &Data) -> Result<Vec<(usize, DepthErrors)>> {
-    let mut image = Image::empty();
-    let mut list = Vec::new();
-    for (index, frame) in data.frames.iter().enumerate() {
-        frame.read(&mut image)?;
-        let (t, s) = (teacher.at_pixels(&image)?, student.at_pixels(&image)?);
-        list.push((index, evaluate(&s, &t, Alignment::MedianScale)?.all));
-    }
-    list.sort_by(|a, b| b.1.abs_rel.unwrap_or(0.0).total_cmp(&a.1.abs_rel.unwrap_or(0.0)).then(a.0.cmp(&b.0)));
-    Ok(list)
+/// Errors of `student` against `teacher` on one picture, brought to the teacher's scale.
+fn apart(teacher: &DepthMap, student: &DepthMap, image: &Image) -> Result<DepthErrors> {
+    let (teacher, student) = (at_pixels(teacher, image, None), at_pixels(student, image, None));
+    Ok(evaluate(&student, &teacher, Alignment::MedianScale)?.all)
 }

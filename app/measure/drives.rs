@@ -78,8 +78,11 @@ impl TrueDrive {
     }
 }
 
+/// A simulated drive is not longer than this unless told: what happens in a scenario happens before.
+const DRIVE_S_MAX: f64 = 10.0;
+
 /// Drives of `sources`, each of at most `seconds` where it is simulated; what cannot be driven is in the second list.
-pub fn open(sources: &[String], seconds: f64) -> Result<(Vec<TrueDrive>, Vec<String>)> {
+pub fn open(sources: &[String], seconds: Option<f64>) -> Result<(Vec<TrueDrive>, Vec<String>)> {
     let (mut drives, mut notes) = (Vec::new(), Vec::new());
     for source in sources {
         let Some(written) = source.strip_prefix(worlds::PREFIX) else {
@@ -90,17 +93,16 @@ pub fn open(sources: &[String], seconds: f64) -> Result<(Vec<TrueDrive>, Vec<Str
             continue;
         };
         let worlds = Worlds::parse(written).with_context(|| source.clone()).map_err(exit::usage)?;
-        let Some(file) = &worlds.file else {
-            notes.push(format!("{source} is not driven: streets made by a seed have no scenario file"));
-            continue;
-        };
         for &seed in &worlds.seeds {
             let scenario = worlds.scenario(seed)?;
-            let seconds = seconds.min(scenario.duration_s);
-            let simulated =
-                SimulatedOptions { seed: Some(seed), seconds: Some(seconds), ..SimulatedOptions::default() };
+            let simulated = SimulatedOptions {
+                seed: Some(seed),
+                seconds: Some(seconds.unwrap_or(DRIVE_S_MAX).min(scenario.duration_s)),
+                ..SimulatedOptions::default()
+            };
             let options = OpenOptions { simulated, ..OpenOptions::default() };
-            let drive: Arc<dyn Drive> = Arc::from(ocellus_sense::open(file, &options).map_err(exit::usage)?);
+            let opened = ocellus_sense::simulated::open_scenario(&scenario, &options);
+            let drive: Arc<dyn Drive> = Arc::from(opened.map_err(exit::usage)?);
             let camera = camera_of(drive.as_ref())?;
             let world = World::new(&scenario, seed).with_context(|| source.clone())?;
             let moments = of_world(&world, &stamps(drive.as_ref(), &camera));
@@ -264,15 +266,21 @@ impl Drive for Altered {
 }
 
 /// A folder that goes when it is dropped.
-struct Scratch(PathBuf);
+pub struct Scratch(PathBuf);
 
 impl Scratch {
-    fn new() -> Result<Self> {
+    /// A new one among the system's.
+    pub fn new() -> Result<Self> {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let path = std::env::temp_dir().join(format!("ocellus-eval-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&path).with_context(|| path.display().to_string())?;
         Ok(Self(path))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
     }
 }
 
@@ -309,7 +317,7 @@ impl Running<'_> {
         if sensors.is_none_or(|names| names.iter().any(is_camera)) {
             file.model.push(ModelTable {
                 path: Some(self.model.to_owned()),
-                providers: Some(self.loading.providers.clone()),
+                providers: Some(self.loading.providers.clone()).filter(|told| !told.is_empty()),
                 require: self.loading.require.clone(),
                 score: Some(self.score as f32),
                 ..ModelTable::default()

@@ -9,15 +9,15 @@ use std::ops::Range;
 use anyhow::{Context, Result, anyhow};
 use ocellus_distill::quantize::{Engine, EngineError};
 use ocellus_infer::digest::sha256_of_bytes;
-use ocellus_infer::{Network, Runtime};
+use ocellus_infer::Runtime;
 use ocellus_judge::precision::{NATURAL_CORRELATION_MIN, calibration_check};
 use ocellus_percept::image::Image;
 use ocellus_percept::model::ModelSpec;
-use ocellus_percept::tensor::{Preprocessor, TensorData, TensorView};
+use ocellus_percept::tensor::{TensorData, TensorView};
 
 use super::data::{Data, Frame};
 use crate::exit;
-use crate::models;
+use crate::models::PictureRunner;
 
 /// Fewer calibration pictures than this do not span the ranges of a network's activations.
 const PICTURES_ADVISED: usize = 100;
@@ -27,7 +27,6 @@ pub struct PictureEngine<'a> {
     runtime: &'a Runtime,
     spec: &'a ModelSpec,
     frames: Vec<&'a Frame>,
-    preprocessor: Preprocessor,
 }
 
 /// What the calibration pictures are like.
@@ -53,18 +52,7 @@ impl<'a> PictureEngine<'a> {
         let mut order: Vec<u32> = (0..readable.len() as u32).collect();
         order.sort_by_key(|i| i.reverse_bits());
         let frames = order.iter().filter_map(|i| readable.get(*i as usize).copied()).collect();
-        let preprocessor = Preprocessor::new(&spec.input)?;
-        Ok((Self { runtime, spec, frames, preprocessor }, set))
-    }
-
-    /// Its pictures, in the order they are shown.
-    pub fn frames(&self) -> &[&'a Frame] {
-        &self.frames
-    }
-
-    /// `model` loaded and shaped as the specification says.
-    pub fn load(&self, model: &[u8]) -> Result<Network> {
-        models::variant(self.runtime, self.spec, &self.spec.name, model)
+        Ok((Self { runtime, spec, frames }, set))
     }
 
     fn run_all(
@@ -73,19 +61,17 @@ impl<'a> PictureEngine<'a> {
         frames: Range<usize>,
         read: &mut dyn FnMut(usize, &[TensorView<'_>]),
     ) -> Result<()> {
-        let mut network = self.load(model)?;
+        let mut runner = PictureRunner::of_bytes(self.runtime, self.spec, &self.spec.name, model)?;
         let (mut image, mut fed) = (Image::empty(), Vec::new());
         let input = &self.spec.input;
         let shape = [1, 3, input.height, input.width];
         for index in frames {
             let frame = self.frames.get(index).context("no such calibration frame")?;
             frame.read(&mut image).with_context(|| frame.name.clone())?;
-            let buffer = network.input_mut(&input.name)?;
-            self.preprocessor.run(image.view(), buffer)?;
             fed.clear();
-            fed.extend_from_slice(buffer);
+            fed.extend_from_slice(runner.feed(image.view())?.0);
             let picture = TensorView { name: &input.name, shape: &shape, data: TensorData::F32(&fed) };
-            network.run(|outputs| {
+            runner.run_fed(|outputs| {
                 let views: Vec<TensorView<'_>> = std::iter::once(picture).chain(outputs.iter().copied()).collect();
                 read(index, &views);
             })?;

@@ -2,7 +2,9 @@
 
 use anyhow::Result;
 use ocellus_judge::calib::{Calibrator, DetectionCalibration, ECE_BINS, detection_calibration, reliability, samples};
-use ocellus_judge::coco::{CocoResult, Evaluation, ImageMatches, IouType, Params, match_all, matches_at};
+use ocellus_judge::coco::{
+    CocoResult, Detections, Evaluation, ImageMatches, IouType, Params, Rle, match_all, matches_at,
+};
 use ocellus_judge::detect::{
     GroupReport, ImageCounts, OperatingCurve, class_curves, image_groups, mean_optimal_lrp, object_groups, size_tag,
 };
@@ -35,6 +37,8 @@ pub struct Figures {
     pub ece: Option<f64>,
     /// Groups of images by tag; groups of objects by occlusion, distance, size.
     pub groups: Vec<(&'static str, GroupReport)>,
+    /// AP of masks, where the network gives some and the labels have outlines.
+    pub masks: Option<Evaluation>,
     /// The run's threshold.
     pub threshold: f64,
 }
@@ -63,6 +67,7 @@ impl Figures {
             olrp: mean_optimal_lrp(&per_class, RIGHT_IOU),
             calibration: detection_calibration(&at_half, &at_any, threshold, &Calibrator::Identity)?,
             ece: reliability(&scores, &right, ECE_BINS)?.ece,
+            masks: masks(data, detections, params)?,
             evaluation,
             at_half,
             groups,
@@ -74,6 +79,11 @@ impl Figures {
     pub fn ap_interval(&self) -> Option<Interval> {
         let (images, count) = (self.evaluation.images(), self.evaluation.image_count());
         Bootstrap::default().interval(images, count, |w| self.evaluation.ap_weighted(w))
+    }
+
+    /// AP of masks over weighted images.
+    pub fn mask_ap(&self, weights: &[u32]) -> Option<f64> {
+        self.masks.as_ref()?.ap_weighted(weights)
     }
 
     /// Weight 1 for each image judged.
@@ -96,7 +106,7 @@ impl Figures {
         let worst = self.worst_group().map(|(name, value, n)| json!({"name": name, "value": value, "n": n}));
         json!({
             "stats": self.coco.stats, "per_class": self.coco.per_class, "ap_interval": self.ap_interval(),
-            "objects": self.curve.objects, "images": self.curve.images,
+            "mask_ap": self.mask_ap(&self.ones()), "objects": self.curve.objects, "images": self.curve.images,
             "operating_point": {"score": self.threshold, "recall": point.recall, "precision": point.precision,
                 "fppi": point.fppi, "tp": point.tp, "fp": point.fp},
             "false_alarms": {"fppi": point.fppi, "per_hour": per_hour, "rate_hz": rate_hz,
@@ -118,6 +128,7 @@ impl Figures {
         say(self.coco.ap().is_none(), "ap", "there is no object to find");
         say(self.coco.stats[3].is_none(), "ap_small", "there is no object below 32 x 32 px");
         say(self.coco.stats[5].is_none(), "ap_large", "there is no object above 96 x 96 px");
+        say(self.masks.is_none(), "mask_ap", "the network gives no masks, or the labels have no outlines");
         say(self.ece.is_none(), "calibration", "no detection reaches the threshold");
         say(rate_hz.is_none(), "false_alarms.per_hour", "the pictures have no times");
         say(
@@ -128,6 +139,21 @@ impl Figures {
         say(self.worst_group().is_none(), "worst_group", "no group has 30 or more: too few");
         reasons
     }
+}
+
+/// Masks against outlines, areas being those of the masks.
+fn masks(data: &Data, detections: &Detections, params: &Params) -> Result<Option<Evaluation>> {
+    let outlined = data.truth.objects.iter().any(|o| !o.crowd && o.segmentation.is_some());
+    if !outlined || detections.objects.iter().all(|d| d.segmentation.is_none()) {
+        return Ok(None);
+    }
+    let mut detections = detections.clone();
+    for d in &mut detections.objects {
+        let size = data.truth.images.get(d.image).and_then(|i| i.size);
+        let mask = d.segmentation.as_ref().and_then(|s| Rle::from_segmentation(s, size).ok());
+        d.area = mask.map_or(0.0, |m| m.area() as f64);
+    }
+    Ok(Some(match_all(&data.truth, &detections, IouType::Segm, params)?))
 }
 
 fn tags(data: &Data, index: usize, kind: &str) -> Vec<String> {

@@ -6,14 +6,14 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
 use ocellus_distill::onnx;
-use ocellus_distill::onnx::proto::{GraphProto, NodeProto, TensorProto, ValueInfoProto, data_type};
-use ocellus_infer::{Network, Runtime};
+use ocellus_distill::onnx::proto::{GraphProto, NodeProto, TensorProto, data_type};
+use ocellus_infer::Runtime;
 use ocellus_percept::image::Image;
 use ocellus_percept::model::ModelSpec;
-use ocellus_percept::tensor::{Preprocessor, TensorData};
+use ocellus_percept::tensor::{TensorData, TensorView};
 use serde::Serialize;
 
-use crate::models;
+use crate::models::PictureRunner;
 
 /// What a file weighs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
@@ -81,9 +81,7 @@ pub struct Between {
 
 /// A network that shows tensors between its layers.
 pub struct Tapped {
-    network: Network,
-    preprocessor: Preprocessor,
-    input: String,
+    runner: PictureRunner,
     wanted: Vec<String>,
 }
 
@@ -91,30 +89,24 @@ impl Tapped {
     /// The network in `bytes`, fed as `spec` says, with the tensors `wanted` as outputs.
     pub fn new(runtime: &Runtime, spec: &ModelSpec, bytes: &[u8], wanted: &[String]) -> Result<Self> {
         let mut model = onnx::read(bytes)?;
-        let graph = model.graph.get_or_insert_default();
-        for name in wanted {
-            if graph.output.iter().all(|o| o.name.as_deref() != Some(name)) {
-                graph.output.push(ValueInfoProto::untyped(name));
-            }
-        }
-        let network = models::variant(runtime, spec, &format!("{} (tapped)", spec.name), &onnx::write(&model))?;
-        let preprocessor = Preprocessor::new(&spec.input)?;
-        Ok(Self { network, preprocessor, input: spec.input.name.clone(), wanted: wanted.to_vec() })
+        let graph = model.graph.take().unwrap_or_default();
+        let bytes = onnx::with_outputs(&model, graph, wanted.iter().map(String::as_str));
+        let runner = PictureRunner::of_bytes(runtime, spec, &format!("{} (tapped)", spec.name), &bytes)?;
+        Ok(Self { runner, wanted: wanted.to_vec() })
     }
 
     /// Runs on a picture.
     pub fn run(&mut self, image: &Image) -> Result<Vec<Between>> {
-        self.preprocessor.run(image.view(), self.network.input_mut(&self.input)?)?;
         let wanted = &self.wanted;
-        Ok(self.network.run(|outputs| {
-            let of = |view: &&ocellus_percept::tensor::TensorView<'_>| wanted.iter().any(|name| name == view.name);
-            let between = |view: &ocellus_percept::tensor::TensorView<'_>| Between {
+        self.runner.run(image.view(), |outputs, _| {
+            let of = |view: &&TensorView<'_>| wanted.iter().any(|name| name == view.name);
+            let between = |view: &TensorView<'_>| Between {
                 name: view.name.to_owned(),
                 shape: view.shape.to_vec(),
                 values: if let TensorData::F32(values) = view.data { values.to_vec() } else { Vec::new() },
             };
             outputs.iter().filter(of).map(between).collect()
-        })?)
+        })
     }
 }
 

@@ -4,6 +4,7 @@
 //! lives in `ocellus-judge`; here are files, networks and clocks.
 
 pub mod agree;
+pub mod asked;
 pub mod compare;
 pub mod cost;
 pub mod data;
@@ -15,11 +16,32 @@ pub mod figures;
 pub mod graph;
 mod labels;
 pub mod layers;
+#[cfg(feature = "train")]
+pub mod making;
 pub mod manifest;
+pub mod parts;
 mod picture;
 pub mod planted;
 mod power;
 pub mod robust;
 pub mod statement;
 pub mod subject;
+pub mod vouch;
 pub mod worlds;
+
+use ocellus_judge::findings::Findings;
+
+use crate::exit::Outcome;
+
+/// Says what was odd about the input.
+pub fn say(findings: &Findings) {
+    for finding in findings.iter() {
+        eprintln!("found: {} x {} ({}), first: {}", finding.count, finding.what, finding.effect, finding.first);
+    }
+}
+
+/// How a measurement ends whose pictures were not all readable.
+pub fn outcome(lost: &[(usize, String)]) -> Outcome {
+    lost.iter().for_each(|(_, why)| eprintln!("lost: {why}"));
+    if lost.is_empty() { Outcome::Done } else { Outcome::LostData }
+}

@@ -1,7 +1,7 @@
 //! Planted objects: true objects of the data, cut out, scaled to 8 to 64 px and pasted elsewhere. Are they found?
 
 use anyhow::{Context, Result, anyhow};
-use ocellus_judge::coco::TruthObject;
+use ocellus_judge::coco::{Rle, TruthObject};
 use ocellus_judge::robust::{PlantedOutcome, SIZES_PX, SizeRecall, plant, recall_by_size};
 use ocellus_percept::detection::Detection;
 use ocellus_percept::image::{Image, PixelFormat};
@@ -43,7 +43,7 @@ pub fn recall(subject: &mut Subject, data: &Data, threshold: f64) -> Result<Vec<
             let seed = SEED + (s * EACH + i) as u64;
             // Too wide for this scene: no outcome.
             let Ok((planted, place)) = plant(&scene, &cutting.picture, &cutting.alpha, size_px, seed) else { continue };
-            subject.detect(&planted, &mut found)?;
+            subject.look(&planted, &mut found)?;
             let hit = |d: &Detection| {
                 f64::from(d.score) >= threshold
                     && categories.get(d.class as usize).copied().flatten() == Some(cutting.category)
@@ -78,43 +78,32 @@ fn cut_out(data: &Data, categories: &[Option<usize>]) -> Result<Vec<Cutting>> {
         if frame.read(&mut image).is_err() || image.format() != PixelFormat::Rgb8 {
             continue;
         }
-        cuttings.extend(cutting(&image, object, frame.rendered.as_deref()));
+        cuttings.extend(cutting(&image, object));
     }
     if cuttings.is_empty() { Err(anyhow!("no picture with a large object could be read")) } else { Ok(cuttings) }
 }
 
-fn cutting(image: &Image, object: &TruthObject, rendered: Option<&super::data::Rendered>) -> Option<Cutting> {
+fn cutting(image: &Image, object: &TruthObject) -> Option<Cutting> {
     let [x, y, w, h] = object.bbox;
     let (x0, y0) = (x.floor() as usize, y.floor() as usize);
     let (x1, y1) = (((x + w).ceil() as usize).min(image.width()), ((y + h).ceil() as usize).min(image.height()));
     let (width, height) = (x1.checked_sub(x0)?, y1.checked_sub(y0)?);
-    let mut pixels = Vec::with_capacity(3 * width * height);
+    let inside = outline(object, (image.height(), image.width()));
+    let (mut pixels, mut alpha) = (Vec::with_capacity(3 * width * height), Vec::new());
     for row in y0..y1 {
-        let start = 3 * (row * image.width() + x0);
-        pixels.extend_from_slice(image.data().get(start..start + 3 * width)?);
+        let start = row * image.width() + x0;
+        pixels.extend_from_slice(image.data().get(3 * start..3 * (start + width))?);
+        if let Some(inside) = &inside {
+            alpha.extend(inside.get(start..start + width)?.iter().map(|i| i * 255));
+        }
     }
-    let alpha = rendered.and_then(|r| outline(r, object, image.width(), (x0..x1, y0..y1))).unwrap_or_default();
     let picture = Image::from_vec(width, height, PixelFormat::Rgb8, pixels).ok()?;
     Some(Cutting { category: object.category, picture, alpha })
 }
 
-/// The object's own pixels, where the world's instance map is kept.
-fn outline(
-    rendered: &super::data::Rendered,
-    object: &TruthObject,
-    stride: usize,
-    (columns, rows): (std::ops::Range<usize>, std::ops::Range<usize>),
-) -> Option<Vec<u8>> {
-    let near = |a: f64, b: f32| (a - f64::from(b)).abs() < 0.5;
-    let of = rendered.objects.iter().find(|o| {
-        o.box_visible.is_some_and(|b| {
-            near(object.bbox[0], b.x0) && near(object.bbox[1], b.y0) && near(object.bbox[0] + object.bbox[2], b.x1)
-        })
-    })?;
-    let mut alpha = Vec::with_capacity(columns.len() * rows.len());
-    for row in rows {
-        let span = rendered.instance.get(row * stride + columns.start..row * stride + columns.end)?;
-        alpha.extend(span.iter().map(|i| if *i == of.instance { 255 } else { 0 }));
-    }
-    Some(alpha)
+/// 1 at the object's own pixels, where its labels say which they are.
+fn outline(object: &TruthObject, (rows, columns): (usize, usize)) -> Option<Vec<u8>> {
+    let size = (rows as u32, columns as u32);
+    let mask = Rle::from_segmentation(object.segmentation.as_ref()?, Some(size)).ok()?;
+    ((mask.height, mask.width) == size && mask.area() > 0).then(|| mask.to_rows())
 }

@@ -57,6 +57,11 @@ impl Meter {
     /// The energy of `frames` frames; `core_w` is the declared power of a busy core, for an estimate.
     pub fn finish(mut self, frames: u64, core_w: f64) -> (EnergyReport, Option<f64>) {
         self.tick();
+        self.so_far(frames, core_w)
+    }
+
+    /// As [`Self::finish`], and it goes on.
+    pub fn so_far(&self, frames: u64, core_w: f64) -> (EnergyReport, Option<f64>) {
         let seconds = self.started.elapsed().as_secs_f64();
         let cpu_s = cpu_seconds().zip(self.cpu_s).map(|(now, then)| now - then);
         let report = match &self.sensor {

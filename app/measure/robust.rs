@@ -15,9 +15,8 @@ pub fn under_corruption(subject: &mut Subject, data: &Data, params: &Params) -> 
     let mut runs = Vec::new();
     for kind in ImageCorruption::ALL {
         for severity in Severity::ALL {
-            let found = subject.detect_all(data, |index, image| {
-                Ok(Some(corrupt_image(image, kind, severity, SEED + index as u64)?))
-            })?;
+            let alter = |index, image: &_| Ok(Some(corrupt_image(image, kind, severity, SEED + index as u64)?));
+            let found = subject.detect_all(data, alter, |_, _, _| Ok(()))?;
             let evaluation = match_all(&data.truth, &found.detections, IouType::Bbox, params)?;
             let score = evaluation.ap_weighted(&evaluation.ones()).unwrap_or(f64::NAN);
             runs.push(Corrupted { corruption: kind.name().to_owned(), severity, score, reference: None });

@@ -4,15 +4,17 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use ocellus_judge::coco::ImageMatches;
+use ocellus_judge::depth::DepthErrors;
 use ocellus_judge::mot::MotResult;
 use ocellus_judge::robust::{RobustScores, SizeRecall};
 use ocellus_judge::statement::{Measured, Statement, WorstFrame, render};
-use ocellus_judge::stats::TOO_FEW;
+use ocellus_judge::stats::{Bootstrap, Interval, TOO_FEW};
 use ocellus_percept::detection::BoxPx;
 use ocellus_percept::image::Image;
 use serde_json::Value;
 
 use super::data::Data;
+use super::depth::{Aligned, DepthFigures};
 use super::driving::Kinematics;
 use super::figures::Figures;
 use super::picture::{Mark, data_address};
@@ -34,7 +36,7 @@ pub const JSON: &str = "statement.json";
 
 /// Writes page and JSON into `folder`.
 pub fn write(statement: &Statement, folder: &Path) -> Result<()> {
-    let told = || format!("{}: cannot be written; choose another place with --statement", folder.display());
+    let told = || format!("{}: the statement cannot be written here; make room or choose another folder", folder.display());
     std::fs::create_dir_all(folder).with_context(told)?;
     std::fs::write(folder.join(PAGE), render(statement)).with_context(told)?;
     std::fs::write(folder.join(JSON), statement.to_json()?).with_context(told)
@@ -70,10 +72,10 @@ pub fn planted(teacher: &[SizeRecall], student: &[SizeRecall]) -> Measured {
 pub type Drives<'a> = (&'a [(String, MotResult)], &'a Kinematics);
 
 /// Driving of both as properties.
-pub fn driving(teacher: Drives<'_>, student: Drives<'_>) -> Vec<Measured> {
+pub fn driving(teacher: Option<Drives<'_>>, student: Drives<'_>) -> Vec<Measured> {
     let property = |id: &str, of: &dyn Fn(Drives<'_>) -> Option<f64>, n: Option<usize>| Measured {
         id: id.to_owned(),
-        teacher: of(teacher),
+        teacher: teacher.and_then(of),
         student: of(student),
         n,
         note: n.filter(|n| *n < TOO_FEW).map(|_| "fewer than 30: too few".to_owned()),
@@ -101,13 +103,12 @@ pub fn sensors(id: &str, teacher: Option<f64>, student: Option<f64>, note: Strin
 }
 
 /// Costs of both, as `eval --with cost --json` says them, as properties.
-pub fn cost(teacher: &Value, student: &Value) -> Vec<Measured> {
-    let energy = |v: &Value| v["energy"]["joules_per_frame"].as_f64();
+pub fn cost(teacher: Option<&Value>, student: &Value) -> Vec<Measured> {
     let mut list: Vec<Measured> = ["latency_p95_ms", "memory_peak_mb", "size_mb", "parameters_m", "macs_g"]
         .into_iter()
         .map(|id| Measured {
             id: id.to_owned(),
-            teacher: teacher[id].as_f64(),
+            teacher: teacher.and_then(|t| t[id].as_f64()),
             student: student[id].as_f64(),
             n: student["frames"].as_u64().filter(|_| id == "latency_p95_ms").map(|n| n as usize),
             note: (id == "latency_p95_ms").then(|| "picture in memory to detections, this machine".to_owned()),
@@ -117,21 +118,77 @@ pub fn cost(teacher: &Value, student: &Value) -> Vec<Measured> {
     let notes = student["energy"]["notes"].as_array().into_iter().flatten().filter_map(Value::as_str);
     list.push(Measured {
         id: "energy_j_per_frame".to_owned(),
-        teacher: energy(teacher),
-        student: energy(student),
+        teacher: teacher.and_then(joules_per_frame),
+        student: joules_per_frame(student),
         note: Some(notes.collect::<Vec<_>>().join("; ")).filter(|n| !n.is_empty()),
         ..Measured::default()
     });
     list
 }
 
-/// The frames on which the student errs most beyond its teacher, with what both see drawn in.
+/// Joules a frame of such costs.
+pub fn joules_per_frame(cost: &Value) -> Option<f64> {
+    cost["energy"]["joules_per_frame"].as_f64()
+}
+
+/// Errors of depth: as it is where all give metres, else scaled by medians.
+pub fn depth(teacher: Option<&DepthFigures>, student: &DepthFigures) -> Vec<Measured> {
+    let metric = student.raw.is_some() && teacher.is_none_or(|t| t.raw.is_some());
+    let of = |f: &DepthFigures| f.raw.clone().filter(|_| metric).unwrap_or_else(|| f.median_scaled.clone());
+    let (teacher, student) = (teacher.map(of), of(student));
+    let scaled = student.all.abs_rel.filter(|_| !metric).map(|_| "scaled by medians: a network gives no metres");
+    let note = |more: Option<String>| {
+        let parts: Vec<String> = scaled.map(str::to_owned).into_iter().chain(more).collect();
+        (!parts.is_empty()).then(|| parts.join("; "))
+    };
+    let band = |(from, to, e): &(f64, Option<f64>, DepthErrors)| {
+        let to = to.map_or_else(|| "on".to_owned(), |to| format!("to {to:.0}"));
+        Some(format!("{from:.0} {to} m: {:.3}", e.abs_rel?))
+    };
+    let bands: Vec<String> = student.bands.iter().filter_map(band).collect();
+    let property = |id: &str, of: &dyn Fn(&Aligned) -> Option<f64>, n: usize, more: Option<String>| Measured {
+        id: id.to_owned(),
+        teacher: teacher.as_ref().and_then(of),
+        student: of(&student),
+        n: Some(n),
+        note: note(more),
+        ..Measured::default()
+    };
+    let (pictures, objects) = (student.pictures.len(), student.objects_m.n);
+    let mut abs_rel = property("depth_abs_rel", &|a| a.all.abs_rel, pictures, Some(bands.join(", ")));
+    abs_rel.interval = teacher.as_ref().and_then(|t| depth_interval(&t.pictures, &student.pictures));
+    vec![
+        abs_rel,
+        property("depth_delta1", &|a| a.all.delta[0], pictures, None),
+        property("depth_object_m", &|a| a.objects_m.median_abs, objects, None),
+    ]
+}
+
+/// 95 % interval of the difference of AbsRel over pictures drawn for both alike.
+fn depth_interval(teacher: &[(usize, DepthErrors)], student: &[(usize, DepthErrors)]) -> Option<Interval> {
+    let both: Vec<(DepthErrors, DepthErrors)> =
+        student.iter().filter_map(|(i, s)| Some((teacher.iter().find(|t| t.0 == *i)?.1, *s))).collect();
+    let mean = |pick: &dyn Fn(&(DepthErrors, DepthErrors)) -> DepthErrors, weights: &[u32]| {
+        let (mut sum, mut n) = (0.0, 0.0);
+        for (errors, weight) in both.iter().map(pick).zip(weights) {
+            let pixels = f64::from(*weight) * errors.n as f64;
+            (sum, n) = (sum + pixels * errors.abs_rel?, n + pixels);
+        }
+        (n > 0.0).then(|| sum / n)
+    };
+    let all: Vec<usize> = (0..both.len()).collect();
+    let minus = |w: &[u32]| Some(mean(&|b| b.1, w)? - mean(&|b| b.0, w)?);
+    Bootstrap::default().interval(&all, both.len(), minus)
+}
+
+/// The frames on which the student errs most, beyond its teacher where there is one, with what is seen drawn in.
 pub fn worst_frames(
     data: &Data,
-    (teacher, seen): (&Figures, &Found),
+    teacher: Option<(&Figures, &Found)>,
     (student, found): (&Figures, &Found),
 ) -> Vec<WorstFrame> {
-    let (before, after) = (teacher.counts.errors_by_image(), student.counts.errors_by_image());
+    let before = teacher.map(|(figures, _)| figures.counts.errors_by_image()).unwrap_or_default();
+    let after = student.counts.errors_by_image();
     let excess = |image: usize| {
         let sum = |e: Option<&(u64, u64)>| e.map_or(0, |(missed, alarms)| (missed + alarms) as i64);
         sum(after.get(image)) - sum(before.get(image))
@@ -149,11 +206,17 @@ pub fn worst_frames(
             .iter()
             .find(|m| m.image == index)
             .map_or(0, |m| m.truths.iter().filter(|t| !t.ignored).count());
+        let beside = |n: u64| if teacher.is_some() { format!(" (teacher {n})") } else { String::new() };
         let caption = format!(
-            "{}: of {objects} objects the student misses {} (teacher {}), and raises {} false alarms (teacher {})",
-            frame.name, s.0, t.0, s.1, t.1
+            "{}: of {objects} objects the student misses {}{}, and raises {} false alarms{}",
+            frame.name,
+            s.0,
+            beside(t.0),
+            s.1,
+            beside(t.1)
         );
-        let mut marks = outlines(seen, index, teacher.threshold, TEACHER_RGB);
+        let mut marks: Vec<Mark> = Vec::new();
+        marks.extend(teacher.iter().flat_map(|(t, seen)| outlines(seen, index, t.threshold, TEACHER_RGB)));
         marks.extend(outlines(found, index, student.threshold, STUDENT_RGB));
         marks.extend(missed(data, student, index));
         let picture = data_address(&image, &marks).unwrap_or_default();

@@ -4,34 +4,48 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
 use ocellus_infer::Runtime;
-use ocellus_judge::coco::{DetectedObject, Detections, Params};
+use ocellus_judge::agreement::Seen;
+use ocellus_judge::coco::{DetectedObject, Detections, Params, Rle, Segmentation};
 use ocellus_judge::statement::ModelCard;
-use ocellus_percept::detection::Detection;
+use ocellus_percept::depth::DepthMap;
+use ocellus_percept::detection::{Detection, Mask};
 use ocellus_percept::image::Image;
-use ocellus_percept::model::ModelSpec;
+use ocellus_percept::model::{DepthKind, HeadFamily, ModelSpec};
+use ocellus_percept::tensor::depth::{depth_from_output, depth_from_student, empty_depth};
 
 use super::data::Data;
+use super::depth::box_distance;
 use crate::exit;
-use crate::models::{self, Model, ModelRequest, PictureDetector};
+use crate::models::{self, Model, ModelRequest, PictureDetector, PictureRunner};
 
 /// Lowest score looked at: average precision needs the tail.
 pub const SCORE_MIN: f32 = 0.01;
 /// Detections a picture, as COCO counts.
 pub const DETECTIONS_MAX: usize = 100;
 
-/// A detector that is measured.
+/// A network that is measured: detector, depth network, or both in one.
 pub struct Subject {
     /// Name, hash and facts for reports.
     pub card: ModelCard,
     /// The ONNX file.
     pub file: PathBuf,
-    detector: PictureDetector,
+    sight: Sight,
+    /// Depth of the last picture, of networks that see depth.
+    depth: Option<DepthMap>,
+}
+
+/// What a network gives.
+enum Sight {
+    /// Boxes, and depth with them where it has such a head.
+    Boxes(Box<PictureDetector>),
+    /// Depth alone.
+    Depth(Box<PictureRunner>),
 }
 
 /// How a subject is loaded.
 #[derive(Debug, Clone)]
 pub struct Loading {
-    /// Providers in order of preference.
+    /// Providers in order of preference; where empty, those of the manifest, else the CPU.
     pub providers: Vec<String>,
     /// The provider without which it must not run.
     pub require: Option<String>,
@@ -58,12 +72,12 @@ impl Loading {
 }
 
 impl Subject {
-    /// Loads the detector at `path`.
+    /// Loads the network at `path`.
     pub fn load(runtime: &Runtime, path: &Path, loading: &Loading) -> Result<Self> {
         Self::new(loading.load(runtime, path)?, loading)
     }
 
-    /// Takes a loaded detector.
+    /// Takes a loaded network.
     pub fn new(mut model: Model, loading: &Loading) -> Result<Self> {
         if loading.raw_scores {
             model.scores.map = None;
@@ -71,7 +85,7 @@ impl Subject {
         (model.spec.thresholds.score, model.spec.thresholds.max_detections) = (SCORE_MIN, DETECTIONS_MAX);
         let ran = model.network.providers().registered.iter().map(|p| p.name()).collect::<Vec<_>>().join(", ");
         let mut facts = vec![
-            ("file".to_owned(), model.file.display().to_string()),
+            ("file".to_owned(), model.file.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned())),
             ("head".to_owned(), format!("{:?}", model.spec.head).to_lowercase()),
             ("input".to_owned(), format!("{} x {} px", model.spec.input.width, model.spec.input.height)),
             ("provider".to_owned(), ran),
@@ -83,18 +97,42 @@ impl Subject {
         }
         let card = ModelCard { name: model.spec.name.clone(), sha256: model.network.digest().to_owned(), facts };
         let file = model.file.clone();
-        let detector = PictureDetector::new(model).map_err(exit::usage)?;
-        Ok(Self { card, file, detector })
+        let depth = match model.spec.head {
+            HeadFamily::Depth => {
+                Some(model.spec.depth.context("a depth network must say whether it is metric").map_err(exit::usage)?)
+            }
+            HeadFamily::Student => Some(DepthKind::Metric),
+            _ => None,
+        };
+        let sight = if model.is_depth() {
+            Sight::Depth(Box::new(PictureRunner::new(model.network, &model.spec)?))
+        } else {
+            Sight::Boxes(Box::new(PictureDetector::new(model).map_err(exit::usage)?))
+        };
+        Ok(Self { card, file, sight, depth: depth.map(empty_depth) })
+    }
+
+    /// Whether it gives boxes.
+    pub fn sees_boxes(&self) -> bool {
+        matches!(self.sight, Sight::Boxes(_))
+    }
+
+    /// Depth of the last picture looked at; `None` for networks that see none.
+    pub fn depth(&self) -> Option<&DepthMap> {
+        self.depth.as_ref()
     }
 
     /// Names of its classes.
     pub fn classes(&self) -> &[String] {
-        self.detector.classes()
+        &self.spec().classes
     }
 
     /// How it is fed and read.
     pub fn spec(&self) -> &ModelSpec {
-        self.detector.spec()
+        match &self.sight {
+            Sight::Boxes(detector) => detector.spec(),
+            Sight::Depth(runner) => runner.spec(),
+        }
     }
 
     /// The bytes of its file.
@@ -102,9 +140,27 @@ impl Subject {
         std::fs::read(&self.file).with_context(|| self.file.display().to_string())
     }
 
-    /// Replaces `found` with what it sees in one picture.
-    pub fn detect(&mut self, image: &Image, found: &mut Vec<Detection>) -> Result<()> {
-        self.detector.detect(image.view(), found)
+    /// Replaces `found` with the boxes it sees in one picture (none, where it sees depth alone); depth is kept.
+    pub fn look(&mut self, image: &Image, found: &mut Vec<Detection>) -> Result<()> {
+        let depth = &mut self.depth;
+        match &mut self.sight {
+            Sight::Boxes(detector) => detector.detect_and(image.view(), found, |outputs, geometry| {
+                if let Some(map) = depth {
+                    depth_from_student(outputs, geometry, map)?;
+                }
+                Ok(())
+            }),
+            Sight::Depth(runner) => {
+                found.clear();
+                runner.run(image.view(), |outputs, geometry| -> Result<()> {
+                    let output = outputs.first().context("the depth network gave no output")?;
+                    if let Some(map) = depth {
+                        depth_from_output(output, geometry, map)?;
+                    }
+                    Ok(())
+                })?
+            }
+        }
     }
 
     /// By its own class: the category of `data`'s truth with that name.
@@ -113,11 +169,12 @@ impl Subject {
         self.classes().iter().map(category).collect()
     }
 
-    /// What it sees in all pictures of `data`, each changed by `alter` first.
+    /// What it sees in all pictures of `data`, each changed by `alter` first; its depth of each goes to `watch`.
     pub fn detect_all(
         &mut self,
         data: &Data,
         mut alter: impl FnMut(usize, &Image) -> Result<Option<Image>>,
+        mut watch: impl FnMut(usize, &Image, &DepthMap) -> Result<()>,
     ) -> Result<Found> {
         let categories = self.categories(data);
         let mut found = Found::default();
@@ -128,29 +185,48 @@ impl Subject {
                 continue;
             }
             let altered = alter(index, &image).with_context(|| frame.name.clone())?;
-            self.detect(altered.as_ref().unwrap_or(&image), &mut detections)?;
-            found.add(index, &detections, &categories, self.classes());
+            let picture = altered.as_ref().unwrap_or(&image);
+            self.look(picture, &mut detections)?;
+            if let Some(map) = &self.depth {
+                watch(index, picture, map).with_context(|| frame.name.clone())?;
+            }
+            found.add(index, &detections, &categories, (self.classes(), picture));
+            let seen = |d: &Detection| Seen {
+                class: self.classes().get(d.class as usize).cloned().unwrap_or_default(),
+                score: f64::from(d.score),
+                bbox: d.bbox,
+                distance_m: self.depth.as_ref().and_then(|map| box_distance(map, &d.bbox, frame.focal_px())),
+            };
+            found.seen.push((index, detections.iter().map(seen).collect()));
         }
         Ok(found)
     }
 
-    /// As [`Self::detect_all`] on the pictures as they are.
+    /// As [`Self::detect_all`] on the pictures as they are, boxes alone.
     pub fn detect_clean(&mut self, data: &Data) -> Result<Found> {
-        self.detect_all(data, |_, _| Ok(None))
+        self.detect_all(data, |_, _| Ok(None), |_, _, _| Ok(()))
     }
 }
 
 /// What a subject saw.
 #[derive(Default)]
 pub struct Found {
-    /// In the form of the judge.
+    /// In the form of the judge, of classes that the truth labels.
     pub detections: Detections,
+    /// By picture that could be read: all boxes, by class name.
+    pub seen: Vec<(usize, Vec<Seen>)>,
     /// Pictures that could not be read, and why.
     pub lost: Vec<(usize, String)>,
 }
 
 impl Found {
-    fn add(&mut self, image: usize, detections: &[Detection], categories: &[Option<usize>], classes: &[String]) {
+    fn add(
+        &mut self,
+        image: usize,
+        detections: &[Detection],
+        categories: &[Option<usize>],
+        (classes, picture): (&[String], &Image),
+    ) {
         for d in detections {
             let Some(category) = categories.get(d.class as usize).copied().flatten() else {
                 let what = "detection of a class that the truth does not label";
@@ -165,10 +241,17 @@ impl Found {
                 bbox: [x, y, w, h],
                 area: w * h,
                 score: f64::from(d.score),
-                segmentation: None,
+                segmentation: d.mask.as_ref().map(|mask| segmentation(mask, picture)),
             });
         }
     }
+}
+
+fn segmentation(mask: &Mask, picture: &Image) -> Segmentation {
+    let size = (picture.height() as u32, picture.width() as u32);
+    let Rle { height, width, counts } =
+        Rle::from_window(size, (mask.y, mask.x), (mask.height, mask.width), &mask.data);
+    Segmentation::Runs { size: [height, width], counts }
 }
 
 /// What of `data` is judged: pictures that could be read, and categories that every one of `subjects` knows.

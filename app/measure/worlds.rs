@@ -1,17 +1,18 @@
 //! Pictures of the simulated world as a data set, with all it knows: `world:SCENARIO@SEEDS`.
 //!
-//! SCENARIO is a TOML file, the name of one under launch/worlds/, or `random` for streets made by the seed. SEEDS are
-//! numbers and ranges: `1-4,9`. Without `@` the scenario's own seed. The same words give the same pictures anywhere.
+//! SCENARIO is a TOML file, the name of one under launch/worlds/, `random` for streets made by the seed, or `clips` for
+//! short scenes of which every second one ends in a collision. SEEDS are numbers and ranges: `1-4,9`. Without `@` the
+//! scenario's own seed. The same words give the same pictures anywhere.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow};
-use ocellus_judge::coco::ImageInfo;
+use ocellus_judge::coco::{ImageInfo, Rle, Segmentation};
 use ocellus_judge::detect::distance_tag;
 use ocellus_world::rig::front_camera;
 use ocellus_world::{
-    CameraTruth, FrameTags, Knobs, ObjectClass, ObjectTruth, OcclusionLevel, Quality, RenderBuffers, Scenario, World,
+    CameraTruth, ClipKind, FrameTags, Knobs, ObjectClass, ObjectTruth, OcclusionLevel, Quality, RenderBuffers, Scenario, World,
 };
 
 use super::data::{DataRequest, Frame, Part, Picture, Rendered};
@@ -28,16 +29,33 @@ const SEEDS_MAX: usize = 10_000;
 /// Fewer visible pixels are a speck, and more hidden than this is no object a person would mark (as in labels of drives).
 pub(super) const VISIBLE_PX_MIN: u32 = 12;
 pub(super) const OCCLUSION_MAX: f32 = 0.9;
-/// Streets made by a seed.
+/// Streets and clips made by a seed.
 const RANDOM: &str = "random";
+const CLIPS: &str = "clips";
 
 /// A scenario with its seeds.
 pub struct Worlds {
-    /// Where the scenario is; `None` for random streets.
-    pub file: Option<PathBuf>,
     /// Each world to be made.
     pub seeds: Vec<u64>,
-    text: Option<String>,
+    made: Made,
+}
+
+/// Where a scenario comes from.
+enum Made {
+    /// The text of a file.
+    Written(String),
+    /// Streets by seed.
+    Random,
+    /// Clips by seed.
+    Clips,
+}
+
+/// The kinds of clips that do not collide, in turn.
+const HARMLESS: [ClipKind; 4] = [ClipKind::NearMiss, ClipKind::OtherLaneCrash, ClipKind::Receding, ClipKind::ClosePass];
+
+/// The kind of the `k`-th clip: every second one collides, the others are of all harmless kinds in turn.
+pub fn clip_kind(k: usize) -> ClipKind {
+    if k.is_multiple_of(2) { ClipKind::Collide } else { HARMLESS[k / 2 % HARMLESS.len()] }
 }
 
 impl Worlds {
@@ -45,21 +63,24 @@ impl Worlds {
     pub fn parse(written: &str) -> Result<Self> {
         let (name, seeds) = written.rsplit_once('@').map_or((written, None), |(n, s)| (n, Some(s)));
         let seeds = seeds.map(parse_seeds).transpose()?;
-        if name == RANDOM {
-            let seeds = seeds.ok_or_else(|| anyhow!("random streets need seeds: world:random@1-20"))?;
-            return Ok(Self { file: None, seeds, text: None });
+        for (known, made) in [(RANDOM, Made::Random), (CLIPS, Made::Clips)] {
+            if name == known {
+                let seeds = seeds.ok_or_else(|| anyhow!("{known} streets need seeds: world:{known}@1-20"))?;
+                return Ok(Self { seeds, made });
+            }
         }
         let file = scenario_file(name)?;
         let text = std::fs::read_to_string(&file).with_context(|| file.display().to_string())?;
         let scenario = Scenario::parse(&text).with_context(|| file.display().to_string())?;
-        Ok(Self { file: Some(file), seeds: seeds.unwrap_or_else(|| vec![scenario.seed]), text: Some(text) })
+        Ok(Self { seeds: seeds.unwrap_or_else(|| vec![scenario.seed]), made: Made::Written(text) })
     }
 
     /// The scenario of a seed.
     pub fn scenario(&self, seed: u64) -> Result<Scenario> {
-        Ok(match &self.text {
-            Some(text) => Scenario { seed, ..Scenario::parse(text)? },
-            None => Scenario::random(seed, &Knobs::default()),
+        Ok(match &self.made {
+            Made::Written(text) => Scenario { seed, ..Scenario::parse(text)? },
+            Made::Random => Scenario::random(seed, &Knobs::default()),
+            Made::Clips => Scenario::random_clip(seed, clip_kind(seed as usize)),
         })
     }
 }
@@ -109,7 +130,7 @@ pub(super) fn part(written: &str, sequence: usize, request: &DataRequest) -> Res
         for k in 0..each {
             let t_s = scenario.duration_s * (k as f64 + 0.5) / each as f64;
             let rendered = studio.render(&world, t_s, request.maps);
-            rendered.objects.iter().for_each(|o| add(&mut truth, index * each + k, o));
+            rendered.objects.iter().for_each(|o| add(&mut truth, index * each + k, o, &rendered.instance));
             let frame = Frame {
                 name: format!("{}@{seed} {t_s:.2} s", scenario.name),
                 sequence: sequence + index,
@@ -126,7 +147,11 @@ pub(super) fn part(written: &str, sequence: usize, request: &DataRequest) -> Res
             frames.push((frame, info));
         }
     }
-    let text = worlds.text.as_deref().unwrap_or(RANDOM);
+    let text = match &worlds.made {
+        Made::Written(text) => text.as_str(),
+        Made::Random => RANDOM,
+        Made::Clips => CLIPS,
+    };
     let fingerprint = format!("{text}\n{:?} x {each} at {SIZE:?}\n", worlds.seeds);
     Ok(Part { frames, truth: Some(truth), fingerprint, notes: Vec::new() })
 }
@@ -143,6 +168,7 @@ impl Studio {
         let setup = front_camera(SIZE.0, SIZE.1);
         world.snapshot(t_s).render(&setup, Quality::FULL, &mut self.buffers, &mut self.truth);
         Rendered {
+            focal_px: setup.camera.fx,
             depth_m: if maps { self.truth.depth_m.clone() } else { Vec::new() },
             instance: if maps { self.truth.instance.clone() } else { Vec::new() },
             objects: self.truth.objects.clone(),
@@ -150,7 +176,7 @@ impl Studio {
     }
 }
 
-fn add(truth: &mut Labelled, frame: usize, o: &ObjectTruth) {
+fn add(truth: &mut Labelled, frame: usize, o: &ObjectTruth, instance: &[u16]) {
     let Some(bbox) = o.box_visible.filter(|_| o.class != ObjectClass::Unknown) else { return };
     let counts = o.visible_px >= VISIBLE_PX_MIN && o.occlusion <= OCCLUSION_MAX;
     let occlusion = match o.occlusion_level() {
@@ -159,7 +185,13 @@ fn add(truth: &mut Labelled, frame: usize, o: &ObjectTruth) {
         OcclusionLevel::Heavy => "occlusion heavy",
     };
     let tags = std::iter::once(occlusion.to_owned()).chain(o.distance_m.and_then(distance_tag)).collect();
-    truth.add(frame, o.class.name(), object(&bbox, !counts, tags));
+    let mut object = object(&bbox, !counts, tags);
+    if !instance.is_empty() {
+        let own: Vec<u8> = instance.iter().map(|i| u8::from(*i == o.instance)).collect();
+        let mask = Rle::from_rows(SIZE.1, SIZE.0, &own);
+        object.segmentation = Some(Segmentation::Runs { size: [mask.height, mask.width], counts: mask.counts });
+    }
+    truth.add(frame, o.class.name(), object);
 }
 
 #[cfg(test)]

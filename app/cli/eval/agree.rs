@@ -3,20 +3,23 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use clap::Args;
 use ocellus_judge::agreement::Seen;
 use ocellus_percept::image::Image;
 use ocellus_percept::report::{FrameReport, Object, SensorState, Trigger};
 use ocellus_percept::space::Rig;
 use ocellus_percept::time::Timestamp;
-use ocellus_sinks::viewer::{FrameView, LogLevel, LogView, Picture, Scene, ViewMsg, Viewer, ViewerMode};
+use ocellus_sinks::viewer::{FrameView, LogLevel, LogView, Picture, Scene, Shared, ViewMsg, Viewer, ViewerMode};
 use serde_json::{Value, json};
 
-use super::{Eval, depth, outcome, report, shown};
-use crate::exit::Outcome;
-use crate::measure::agree::{Agreed, Compared, compare};
+use super::{Eval, report, shown};
+use crate::exit::{self, Outcome};
+use crate::measure::agree::{Agreed, Compared, at_work, compare};
 use crate::measure::data::Data;
+use crate::measure::depth::look_at_both;
+use crate::measure::outcome;
+use crate::measure::parts::Part;
 use crate::measure::subject::Subject;
 
 /// What becomes of frames on which two networks part.
@@ -37,41 +40,49 @@ pub(super) struct AgreeArgs {
 const STEP_NS: i64 = 1_000_000_000;
 
 pub(super) fn run(eval: &Eval, student: &Path, teacher: &Path) -> Result<Outcome> {
-    let runtime = eval.runtime()?;
-    let loading = eval.loading(false);
-    let (teacher, student) = (loading.load(&runtime, teacher)?, loading.load(&runtime, student)?);
-    if teacher.is_depth() && student.is_depth() {
-        return depth::agree(eval, teacher, student);
+    let asked = eval.asked();
+    let runtime = asked.runtime()?;
+    let (mut teacher, mut student) = (asked.load(&runtime, teacher)?, asked.load(&runtime, student)?);
+    if !teacher.sees_boxes() && student.depth().is_none() || !student.sees_boxes() && teacher.depth().is_none() {
+        let (t, s) = (&teacher.card.name, &student.card.name);
+        return Err(exit::usage(anyhow!("{t} and {s} see nothing in common: one gives depth alone, the other boxes alone")));
     }
-    let data = eval.open_data(false)?;
-    let (mut teacher, mut student) = (Subject::new(teacher, &loading)?, Subject::new(student, &loading)?);
-    let agreed = compare(&mut teacher, &mut student, &data, eval.threshold)?;
-    let worst: Vec<&Compared> =
-        agreed.sum.ranked.iter().take(eval.agree.worst).filter_map(|(i, _)| agreed.frames.get(*i)).collect();
+    let data = asked.open(false)?;
+    let (seen, found, depths) = if asked.wants(Part::Driving) {
+        (at_work(&asked, &teacher.file, &data)?, at_work(&asked, &student.file, &data)?, Vec::new())
+    } else {
+        let ((seen, _), (found, _), depths) = look_at_both(&mut teacher, &mut student, &data)?;
+        (seen, found, depths)
+    };
+    let agreed = compare(&seen, &found, &depths, eval.threshold);
+    let worst: Vec<&Compared> = agreed.frames.iter().take(eval.agree.worst).collect();
     if let Some(path) = &eval.agree.rrd {
-        save(path, &data, &worst)?;
+        save(path, &data, &worst, [&mut teacher, &mut student])?;
     }
     if eval.json {
         let body = json!({"schema": {"name": report::SCHEMA.0, "version": report::SCHEMA.1}, "data": report::described(&data),
             "teacher": teacher.card, "student": student.card, "threshold": eval.threshold,
             "agreement": sums(&agreed), "worst": worst.iter().map(|c| row(&data, c)).collect::<Vec<_>>(),
-            "rrd": eval.agree.rrd, "lost": agreed.lost.len()});
+            "rrd": eval.agree.rrd, "lost": found.lost.len()});
         println!("{}", serde_json::to_string_pretty(&body)?);
     } else {
         print!("{}", text(&data, &agreed, &worst));
+        if let Some(path) = &eval.agree.rrd {
+            println!("look at them: rerun {}", path.display());
+        }
     }
-    Ok(outcome(&agreed.lost))
+    Ok(outcome(&found.lost))
 }
 
 fn sums(agreed: &Agreed) -> Value {
     let s = &agreed.sum;
     json!({"frames": s.frames, "matched": s.matched, "share": s.share, "fidelity": s.fidelity, "score_shift": s.score_shift,
-        "box_offset_px": s.box_offset_px, "distance_difference_m": s.distance_difference_m})
+        "box_offset_px": s.box_offset_px, "distance_difference_m": s.distance_difference_m, "depth": agreed.depth})
 }
 
 fn row(data: &Data, compared: &Compared) -> Value {
     json!({"frame": name(data, compared), "t_s": data.frames.get(compared.frame).and_then(|f| f.t_s),
-        "agreement": compared.agreement})
+        "apart": compared.apart(), "agreement": compared.agreement, "depth": compared.depth})
 }
 
 fn name<'a>(data: &'a Data, compared: &Compared) -> &'a str {
@@ -86,17 +97,19 @@ fn text(data: &Data, agreed: &Agreed, worst: &[&Compared]) -> String {
         ("frames with the same boxes", s.fidelity),
         ("student's score above teacher's", s.score_shift),
         ("edges apart, px", s.box_offset_px),
+        ("distances apart, m", s.distance_difference_m),
+        ("depth apart, |s - t| / t", agreed.depth.and_then(|d| d.abs_rel)),
     ] {
         out += &format!("  {what:<32} {}\n", shown(value, 4));
     }
-    out += "where they part most\n";
+    out += "where they part most (boxes or depth, whichever is farther apart)\n";
     for (rank, compared) in worst.iter().enumerate() {
         let a = &compared.agreement;
         out += &format!(
             "  {:>3}. {:<32} {:.3}  both {}, teacher alone {}, student alone {}\n",
             rank + 1,
             name(data, compared),
-            a.disagreement,
+            compared.apart(),
             a.matched,
             a.only_teacher,
             a.only_student
@@ -106,30 +119,38 @@ fn text(data: &Data, agreed: &Agreed, worst: &[&Compared]) -> String {
 }
 
 /// Writes the frames, worst first, as a recording: the teacher's view beside the student's.
-fn save(path: &Path, data: &Data, worst: &[&Compared]) -> Result<()> {
+fn save(path: &Path, data: &Data, worst: &[&Compared], both: [&mut Subject; 2]) -> Result<()> {
     let scene = Scene {
         name: "where teacher and student part".to_owned(),
         cameras: vec!["teacher".to_owned(), "student".to_owned()],
         lidar: false,
-        depth: false,
+        depth: both.iter().any(|s| s.depth().is_some()),
         rig: Rig::default(),
         outline: None,
     };
     let mut viewer = Viewer::open(&ViewerMode::Save(path.to_owned()), scene, &format!("worst-{}", data.sha256))?;
-    let mut image = Image::empty();
+    let [teacher, student] = both;
+    let (mut image, mut found) = (Image::empty(), Vec::new());
     for (rank, compared) in worst.iter().enumerate() {
         let Some(frame) = data.frames.get(compared.frame).filter(|f| f.read(&mut image).is_ok()) else { continue };
         let t = Timestamp::from_nanos(rank as i64 * STEP_NS);
         let picture = Arc::new(image.clone());
-        for (camera, seen) in [("teacher", &compared.teacher), ("student", &compared.student)] {
-            viewer.step(&view(camera, t, rank, (&picture, seen)))?;
+        for (camera, subject, seen) in
+            [("teacher", &mut *teacher, &compared.teacher), ("student", &mut *student, &compared.student)]
+        {
+            // Maps are not kept of every frame: of these few they are made again.
+            if subject.depth().is_some() {
+                subject.look(&image, &mut found)?;
+            }
+            let depth = subject.depth().map(|map| Shared::new(Box::new(map.clone())));
+            viewer.step(&ViewMsg::Frame(FrameView { depth, ..view(camera, t, rank, (&picture, seen)) }))?;
         }
         let a = &compared.agreement;
         let text = format!(
             "{}. {}: {:.3} apart; both see {}, the teacher alone {}, the student alone {}",
             rank + 1,
             frame.name,
-            a.disagreement,
+            compared.apart(),
             a.matched,
             a.only_teacher,
             a.only_student
@@ -139,22 +160,12 @@ fn save(path: &Path, data: &Data, worst: &[&Compared]) -> Result<()> {
     Ok(viewer.finish().1?)
 }
 
-fn view(camera: &str, t: Timestamp, rank: usize, (picture, seen): (&Arc<Image>, &[Seen])) -> ViewMsg {
+fn view(camera: &str, t: Timestamp, rank: usize, (picture, seen): (&Arc<Image>, &[Seen])) -> FrameView {
     let object = |(i, s): (usize, &Seen)| Object {
-        track: i as u64 + 1,
-        class: s.class.clone(),
         score: Some(s.score as f32),
         box_px: Some(s.bbox),
         distance_m: s.distance_m,
-        distance_source: None,
-        distance_sigma_m: None,
-        gap_m: None,
-        position_m: None,
-        velocity_rel_mps: None,
-        velocity_ground_mps: None,
-        ttc_s: None,
-        risk: None,
-        why: None,
+        ..Object::new(i as u64 + 1, &s.class)
     };
     let report = FrameReport {
         trigger: Trigger::Camera,
@@ -165,11 +176,6 @@ fn view(camera: &str, t: Timestamp, rank: usize, (picture, seen): (&Arc<Image>, 
         objects: Some(seen.iter().enumerate().map(object).collect()),
     };
     let size_px = Some([picture.width() as u32, picture.height() as u32]);
-    ViewMsg::Frame(FrameView {
-        report: Arc::new(report),
-        picture: Some(Picture::Raw(Arc::clone(picture))),
-        size_px,
-        depth: None,
-        way: None,
-    })
+    let picture = Some(Picture::Raw(Arc::clone(picture)));
+    FrameView { report: Arc::new(report), picture, size_px, depth: None, way: None }
 }

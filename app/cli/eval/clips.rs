@@ -21,6 +21,7 @@ use serde_json::json;
 use crate::exit::{self, Outcome};
 use crate::launch::file::ModelTable;
 use crate::launch::{LaunchFile, Plan, TRUTH};
+use crate::measure::worlds::clip_kind;
 use crate::wire;
 
 /// What is judged on clips.
@@ -51,9 +52,6 @@ const CLEAN_HZ: f64 = 5.0;
 const TRUTH_SIZE: (u32, u32) = (320, 192);
 const TRUTH_QUALITY: Quality = Quality { samples: 1, shadow_cells: 64 };
 const TRUTH_COLUMNS: usize = 720;
-/// The kinds that do not collide, in turn.
-const HARMLESS: [ClipKind; 4] = [ClipKind::NearMiss, ClipKind::OtherLaneCrash, ClipKind::Receding, ClipKind::ClosePass];
-
 /// One clip's outcome.
 #[derive(Debug, Serialize)]
 struct Row {
@@ -83,7 +81,7 @@ pub(super) fn run(args: &ClipArgs, model: Option<&Path>, as_json: bool) -> Resul
     let runner = Runner { model, out: &args.clips_out };
     let (mut clips, mut rows) = (Vec::new(), Vec::new());
     for k in 0..args.clips.unwrap_or(0) {
-        let kind = if k % 2 == 0 { ClipKind::Collide } else { HARMLESS[k / 2 % HARMLESS.len()] };
+        let kind = clip_kind(k);
         let seed = args.first_seed + k as u64;
         let (clip, row) = runner.clip(&Scenario::random_clip(seed, kind), kind, CLIP_HZ)?;
         eprintln!("{}: {}", row.name, row.why.as_deref().unwrap_or("no alert"));

@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow};
 use clap::{Args, ValueEnum};
 use ocellus_judge::coco::{self, Detections, GroundTruth, IouType, Params, STAT_NAMES};
-use ocellus_judge::findings::Findings;
 use ocellus_judge::mot;
 use ocellus_judge::precision::{GateInput, GateTargets, gate};
 use ocellus_judge::stats::Bootstrap;
 use serde_json::{Value, json};
 
 use crate::exit::{self, Outcome};
+use crate::measure::say;
 
 /// Files of detections or tracks, and what they are held against.
 #[derive(Debug, Args)]
@@ -131,11 +131,4 @@ fn shown(path: &Path) -> String {
 
 fn percent(value: Option<f64>) -> String {
     value.map_or_else(|| "undefined".to_owned(), |v| format!("{:.2}", v * 100.0))
-}
-
-/// Says what was odd about the input.
-pub(super) fn say(findings: &Findings) {
-    for finding in findings.iter() {
-        eprintln!("found: {} x {} ({}), first: {}", finding.count, finding.what, finding.effect, finding.first);
-    }
 }

@@ -9,11 +9,11 @@ use ocellus_judge::calib::{Cuts, Method, Recalibration, recalibrate};
 use ocellus_percept::model::ModelManifest;
 use serde_json::json;
 
-use super::{Eval, outcome, report, shown};
+use super::{Eval, report, shown};
 use crate::exit::{self, Outcome};
 use crate::measure::figures::Figures;
-use crate::measure::manifest;
-use crate::measure::subject::{Subject, judged};
+use crate::measure::subject::judged;
+use crate::measure::{manifest, outcome};
 
 /// Raw score from which detections are fitted on: what the tracker still heeds.
 const FIT_FROM: f64 = 0.1;
@@ -51,8 +51,9 @@ pub(super) fn run(eval: &Eval, model: &Path) -> Result<Outcome> {
     }
     // Read first: a manifest that cannot be written must not cost a measurement.
     let manifest_text = args.into.as_deref().map(read_manifest).transpose()?;
-    let data = eval.open_labelled(false)?;
-    let mut subject = Subject::load(&eval.runtime()?, model, &eval.loading(true))?;
+    let asked = eval.asked();
+    let data = asked.open_labelled(false)?;
+    let mut subject = asked.load(&asked.runtime()?, model)?;
     let found = subject.detect_clean(&data)?;
     let (params, notes) = judged(&data, &[&found], &[&subject])?;
     notes.iter().for_each(|note| eprintln!("note: {note}"));

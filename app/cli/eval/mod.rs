@@ -4,21 +4,19 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow};
 use clap::Args;
-use ocellus_infer::Runtime;
 
 use crate::exit::{self, Outcome};
+use crate::measure::asked::{Asked, THRESHOLD};
 use crate::measure::cost;
-use crate::measure::data::{Data, DataRequest};
-use crate::measure::subject::{Loading, Subject};
-use crate::models;
+use crate::measure::data::DataRequest;
+use crate::measure::parts::Part;
+use crate::measure::subject::Loading;
 
 mod agree;
 mod clips;
-mod depth;
 mod driven;
 mod files;
 mod fit;
-mod parts;
 mod precision;
 mod report;
 mod statement;
@@ -31,9 +29,12 @@ mod statement;
     ocellus eval student --data coco_tiny --with all                  cost, robustness, planted objects, drift too\n  \
     ocellus eval student --data coco_tiny --fit isotonic --into models/student/model.toml\n  \
     ocellus eval int8.onnx --reference fp32.onnx --data coco_tiny     exit code 4 where too much is lost\n  \
+    ocellus eval int8 --reference fp32 --also fp16 --data coco_tiny   all three in one table\n  \
     ocellus eval student --teacher big.onnx --data drive.mcap --rrd worst.rrd\n  \
+    ocellus eval student --teacher big.onnx --data drive.mcap --with driving      the pipeline with each: fused distances\n  \
     ocellus eval student --teacher big.onnx --data coco_tiny --statement models/student\n  \
-    ocellus eval student --data world:cut_in@1-3 --with driving,sensors,lidar\n  \
+    ocellus eval student --data world:random@1-12 --statement models/student --accept ap_small=\"it stays indoors\"\n  \
+    ocellus eval student --data world:clips@1-8 --with driving,sensors,lidar\n  \
     ocellus eval --run out --data drive.mcap                          a run's objects against its drive's truth\n  \
     ocellus eval --coco instances.json detections.json --json         figures equal to pycocotools'\n  \
     ocellus eval --coco instances.json int8.json --reference fp32.json\n  \
@@ -56,24 +57,20 @@ pub struct Eval {
     /// Frames at most, evenly spread over the data.
     #[arg(long, value_name = "N")]
     frames: Option<usize>,
-    /// What the evaluated network (or file of detections) stands in for: exit code 4 where too much is lost.
-    #[arg(long, value_name = "MODEL|DT.json")]
-    reference: Option<PathBuf>,
+    #[command(flatten)]
+    precision: precision::PrecisionArgs,
     /// Score from which a detection counts as an alarm.
-    #[arg(long, default_value_t = 0.25)]
+    #[arg(long, default_value_t = THRESHOLD)]
     threshold: f64,
-    /// Pictures that MODEL was calibrated on when it was quantized: hashed, and noise is flagged (of --reference).
-    #[arg(long, value_name = "FOLDER", requires = "reference")]
-    calibration_set: Option<PathBuf>,
     /// What to measure beside detection on clean pictures.
     #[arg(long = "with", value_enum, value_name = "PART,...", value_delimiter = ',')]
-    with: Vec<parts::Part>,
+    with: Vec<Part>,
     /// Power of a busy core, where no sensor can be read: energy is then an estimate, marked as such.
     #[arg(long, value_name = "W", default_value_t = cost::CORE_W)]
     core_watts: f64,
-    /// Length of simulated drives (of --with driving, sensors, lidar).
-    #[arg(long, default_value_t = 4.0)]
-    seconds: f64,
+    /// Length of simulated drives at most (of --with driving, sensors, lidar); by itself the scenario's, at most 10 s.
+    #[arg(long)]
+    seconds: Option<f64>,
     /// A run's folder: judge its objects against the truth of the drive in --data.
     #[arg(long, value_name = "RUN", requires = "data", conflicts_with_all = ["model", "coco", "mot"])]
     run: Option<PathBuf>,
@@ -83,8 +80,8 @@ pub struct Eval {
     agree: agree::AgreeArgs,
     #[command(flatten)]
     statement: statement::StatementArgs,
-    /// Providers in order of preference.
-    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "cpu")]
+    /// Providers in order of preference; where not told those of the manifest, else the CPU.
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
     providers: Vec<String>,
     /// The provider without which nothing is measured (exit code 4).
     #[arg(long, value_name = "PROVIDER")]
@@ -99,8 +96,8 @@ pub struct Eval {
 
 impl Eval {
     pub(super) fn run(self) -> Result<Outcome> {
-        if !(0.1..=600.0).contains(&self.seconds) {
-            return Err(exit::usage(anyhow!("--seconds: expected 0.1 to 600, got {}", self.seconds)));
+        if let Some(seconds) = self.seconds.filter(|s| !(0.1..=600.0).contains(s)) {
+            return Err(exit::usage(anyhow!("--seconds: expected 0.1 to 600, got {seconds}")));
         }
         if !(0.0..=1.0).contains(&self.threshold) {
             return Err(exit::usage(anyhow!("--threshold: expected 0 to 1, got {}", self.threshold)));
@@ -114,7 +111,7 @@ impl Eval {
         match (&self.model, self.files.mot.as_deref(), self.files.coco.as_deref()) {
             (None, Some([truth, found]), _) => self.files.tracks(truth, found, self.json),
             (None, _, Some([truth, found])) => {
-                let reference = self.reference.as_deref().map(|path| (path, self.threshold));
+                let reference = self.precision.reference.as_deref().map(|path| (path, self.threshold));
                 self.files.detections((truth, found), reference, self.json)
             }
             (Some(model), ..) => self.network(model),
@@ -127,8 +124,8 @@ impl Eval {
     /// The mode that the flags beside MODEL choose.
     fn network(&self, model: &Path) -> Result<Outcome> {
         let (teacher, folder) = (self.agree.teacher.as_deref(), self.statement.folder.as_deref());
-        match (teacher, folder, self.reference.as_deref()) {
-            (Some(teacher), Some(folder), _) => statement::run(self, model, teacher, folder),
+        match (teacher, folder, self.precision.reference.as_deref()) {
+            (teacher, Some(folder), _) => statement::run(self, model, teacher, folder),
             (Some(teacher), None, _) => agree::run(self, model, teacher),
             (None, _, Some(reference)) => precision::run(self, model, reference),
             _ if self.fit.method.is_some() => fit::run(self, model),
@@ -136,44 +133,24 @@ impl Eval {
         }
     }
 
-    /// The pictures to measure on.
-    fn open_data(&self, maps: bool) -> Result<Data> {
-        let request = DataRequest { sources: self.data.clone(), gt: self.gt.clone(), frames: self.frames, maps };
-        let data = Data::open(&request)?;
-        data.notes.iter().for_each(|note| eprintln!("data: {note}"));
-        files::say(&data.truth.findings);
-        Ok(data)
-    }
-
-    /// As [`Self::open_data`], with labels.
-    fn open_labelled(&self, maps: bool) -> Result<Data> {
-        let data = self.open_data(maps)?;
-        if data.labelled {
-            return Ok(data);
+    /// What is asked of measuring.
+    fn asked(&self) -> Asked {
+        let data =
+            DataRequest { sources: self.data.clone(), gt: self.gt.clone(), frames: self.frames, maps: false };
+        Asked {
+            data,
+            threshold: self.threshold,
+            parts: self.with.clone(),
+            core_watts: self.core_watts,
+            seconds: self.seconds,
+            loading: Loading {
+                providers: self.providers.clone(),
+                require: self.require.clone(),
+                raw_scores: self.fit.method.is_some(),
+            },
+            ort_lib: self.ort_lib.clone(),
         }
-        let sources = data.sources.join(", ");
-        Err(exit::usage(anyhow!(
-            "{sources}: there are no labels to measure against; give --gt, or --teacher for agreement"
-        )))
     }
-
-    fn runtime(&self) -> Result<Runtime> {
-        models::start_runtime(self.ort_lib.as_deref())
-    }
-
-    fn loading(&self, raw_scores: bool) -> Loading {
-        Loading { providers: self.providers.clone(), require: self.require.clone(), raw_scores }
-    }
-
-    fn load(&self, runtime: &Runtime, path: &Path) -> Result<Subject> {
-        Subject::load(runtime, path, &self.loading(false))
-    }
-}
-
-/// How a run ends whose pictures were not all readable.
-fn outcome(lost: &[(usize, String)]) -> Outcome {
-    lost.iter().for_each(|(_, why)| eprintln!("lost: {why}"));
-    if lost.is_empty() { Outcome::Done } else { Outcome::LostData }
 }
 
 /// A figure for people.

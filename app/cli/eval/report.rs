@@ -8,48 +8,95 @@ use ocellus_judge::coco::STAT_NAMES;
 use ocellus_judge::detect::GroupReport;
 use serde_json::{Value, json};
 
-use super::parts::{self, Part};
-use super::{Eval, depth, files, outcome, shown};
-use crate::exit::Outcome;
+use super::{Eval, shown};
+use crate::exit::{self, Outcome};
 use crate::measure::data::Data;
+use crate::measure::depth::{self, Aligned, DepthFigures};
 use crate::measure::figures::Figures;
-use crate::measure::subject::{Subject, judged};
+use crate::measure::parts::{self, Part};
+use crate::measure::subject::judged;
+use crate::measure::{outcome, say};
 
 /// Name and version of the JSON.
 pub(super) const SCHEMA: (&str, u32) = ("ocellus.evaluation", 1);
 
 pub(super) fn run(eval: &Eval, model: &Path) -> Result<Outcome> {
-    let runtime = eval.runtime()?;
-    let loading = eval.loading(false);
-    let model = loading.load(&runtime, model)?;
-    if model.is_depth() {
-        return depth::judge(eval, model);
+    let asked = eval.asked();
+    let runtime = asked.runtime()?;
+    let mut subject = asked.load(&runtime, model)?;
+    let maps = asked.wants(Part::Planted) || subject.depth().is_some();
+    // Costs need no labels, depth other ones.
+    let unlabelled = asked.parts == [Part::Cost] || !subject.sees_boxes();
+    let data = if unlabelled { asked.open(maps)? } else { asked.open_labelled(maps)? };
+    let (found, depth) = depth::look(&mut subject, &data)?;
+    if !subject.sees_boxes() && depth.is_none() && asked.parts != [Part::Cost] {
+        return Err(exit::usage(depth::no_truth()));
     }
-    let data = eval.open_labelled(eval.wants(Part::Planted))?;
-    let mut subject = Subject::new(model, &loading)?;
-    let found = subject.detect_clean(&data)?;
-    let (params, notes) = judged(&data, &[&found], &[&subject])?;
+    let (figures, parts, notes) = if data.labelled && subject.sees_boxes() {
+        let (params, notes) = judged(&data, &[&found], &[&subject])?;
+        let figures = Figures::new(&data, &found, &params, eval.threshold)?;
+        let parts = parts::measure(&asked, &runtime, (&mut subject, &figures), &data, &params)?;
+        (Some(figures), parts, notes)
+    } else {
+        (None, parts::cost_alone(&asked, &runtime, &mut subject, &data), Vec::new())
+    };
     notes.iter().for_each(|note| eprintln!("note: {note}"));
-    let figures = Figures::new(&data, &found, &params, eval.threshold)?;
-    files::say(&found.detections.findings);
-    let parts = parts::measure(eval, &runtime, (&mut subject, &figures), &data, &params)?;
+    say(&found.detections.findings);
     if eval.json {
         let mut body = json!({
             "schema": {"name": SCHEMA.0, "version": SCHEMA.1}, "model": subject.card, "data": described(&data),
-            "detection": figures.to_json(data.rate_hz()), "notes": notes, "findings": figures.coco.findings,
-            "lost": found.lost.len(),
+            "notes": notes, "lost": found.lost.len(),
         });
         if let Value::Object(map) = &mut body {
+            if let Some(figures) = &figures {
+                map.insert("detection".to_owned(), figures.to_json(data.rate_hz()));
+                map.insert("findings".to_owned(), json!(figures.coco.findings));
+            }
+            map.extend(depth.as_ref().map(|d| ("depth".to_owned(), json!(d))));
             map.extend(parts);
         }
         println!("{}", serde_json::to_string_pretty(&body)?);
-    } else {
-        print!("{}", text(&data, &figures));
-        for (name, part) in &parts {
-            print!("{name}\n{}", indented(part, 1));
-        }
+        return Ok(outcome(&found.lost));
+    }
+    if let Some(figures) = &figures {
+        print!("{}", text(&data, figures));
+    }
+    if let Some(depth) = &depth {
+        print!("{}", depth_text(depth));
+    }
+    for (name, part) in &parts {
+        print!("{name}\n{}", indented(part, 1));
     }
     Ok(outcome(&found.lost))
+}
+
+fn depth_text(figures: &DepthFigures) -> String {
+    let raw = figures.raw.as_ref().map_or_else(
+        || "relative depth is never called metres: judged scaled alone\n".to_owned(),
+        |raw| format!("depth as it is\n{}", aligned_text(raw)),
+    );
+    format!("{raw}depth scaled by medians, {} pictures\n{}", figures.pictures, aligned_text(&figures.median_scaled))
+}
+
+fn aligned_text(aligned: &Aligned) -> String {
+    let e = &aligned.all;
+    let mut out = String::new();
+    for (name, value) in [
+        ("AbsRel", e.abs_rel),
+        ("RMSE, m", e.rmse_m),
+        ("log RMSE", e.rmse_log),
+        ("delta 1", e.delta[0]),
+        ("delta 2", e.delta[1]),
+        ("delta 3", e.delta[2]),
+        ("an object's median error, m", aligned.objects_m.median_abs),
+    ] {
+        let _ = writeln!(out, "  {name:<30} {}", shown(value, 4));
+    }
+    for (from, to, errors) in &aligned.bands {
+        let to = to.map_or_else(|| "on".to_owned(), |to| format!("to {to}"));
+        let _ = writeln!(out, "  AbsRel from {from} {to:<17} {}  n = {}", shown(errors.abs_rel, 4), errors.n);
+    }
+    out
 }
 
 /// The data for a program.
@@ -64,6 +111,9 @@ fn text(data: &Data, figures: &Figures) -> String {
     }
     if let Some(interval) = figures.ap_interval() {
         let _ = writeln!(out, "  AP's 95 % interval {:.3} to {:.3}", interval.low, interval.high);
+    }
+    if figures.masks.is_some() {
+        let _ = writeln!(out, "AP of masks  {}", shown(figures.mask_ap(&figures.ones()), 4));
     }
     let point = figures.curve.at_score(figures.threshold);
     let rows = [

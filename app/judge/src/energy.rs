@@ -18,7 +18,7 @@ pub enum EnergySource {
 }
 
 /// Energy of a run.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EnergyReport {
     /// Where it comes from; `None` where nothing could be read.
     pub source: Option<EnergySource>,
@@ -137,7 +137,7 @@ pub fn stage_sum(stages_j: &[f64], total_j: f64) -> StageSum {
 }
 
 /// When a distillation has paid for itself; `None` where it never does.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct BreakEven {
     /// Students over which the teacher's energy is spread: E_teacher / (E_direct - E_student).
     pub students: Option<f64>,
@@ -159,6 +159,54 @@ pub fn break_even(
     BreakEven {
         students: ratio(teacher_j, direct_j - student_j),
         frames: ratio(teacher_j + student_j, frame_reference_j - frame_student_j),
+    }
+}
+
+/// What a student cost to make, and when that is paid back.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Making {
+    /// Its training.
+    pub training: EnergyReport,
+    /// Joules of the teacher for it: `None` where unknown.
+    pub teacher_j: Option<f64>,
+    /// Joules of training a network like it directly: `None` where unknown.
+    pub direct_j: Option<f64>,
+    /// Joules a frame of the network that it replaces.
+    pub frame_reference_j: Option<f64>,
+    /// Joules a frame of the student.
+    pub frame_student_j: Option<f64>,
+    /// When it has paid for itself.
+    pub break_even: BreakEven,
+    /// What is not known, and what is an estimate.
+    pub notes: Vec<String>,
+}
+
+impl Making {
+    /// From the training's energy, what the teacher's outputs and a direct training took (`told`), and joules a frame of
+    /// (reference, student). What is unknown leaves its figure undefined, with the reason.
+    pub fn new(training: EnergyReport, told: (Option<f64>, Option<f64>), frame: (Option<f64>, Option<f64>)) -> Self {
+        let (teacher_j, direct_j) = told;
+        let mut notes = Vec::new();
+        let mut known = |value: Option<f64>, what: &str| {
+            if value.is_none() {
+                notes.push(format!("{what} is not known"));
+            }
+            value.unwrap_or(f64::NAN)
+        };
+        let student = known(training.joules_net.or(training.joules), "the energy of training the student");
+        let teacher = known(teacher_j, "the energy of the teacher's outputs");
+        let direct = known(direct_j, "the energy of training directly, without a teacher");
+        let reference = known(frame.0, "the energy a frame of the network that it replaces");
+        let own = known(frame.1, "the energy a frame of the student");
+        let break_even = break_even(teacher, direct, student, reference, own);
+        if break_even.students.is_none() && [teacher, direct, student].iter().all(|v| v.is_finite()) {
+            notes.push("N*: never, for training directly took no more energy than the student".to_owned());
+        }
+        if break_even.frames.is_none() && [teacher, student, reference, own].iter().all(|v| v.is_finite()) {
+            notes.push("frames: never, for the student takes no less energy a frame".to_owned());
+        }
+        let (frame_reference_j, frame_student_j) = frame;
+        Self { training, teacher_j, direct_j, frame_reference_j, frame_student_j, break_even, notes }
     }
 }
 
@@ -199,5 +247,11 @@ mod tests {
         assert_eq!((got.students, got.frames), (Some(10.0), Some(60.0)));
         let never = break_even(100.0, 20.0, 30.0, 1.0, 1.0);
         assert_eq!((never.students, never.frames), (None, None));
+        let training = EnergyReport::estimate(2.0, 10.0, 100);
+        let making = Making::new(training.clone(), (Some(100.0), Some(30.0)), (Some(3.0), Some(1.0)));
+        assert_eq!((making.break_even, making.notes.len()), (got, 0));
+        let unknown = Making::new(training, (Some(0.0), None), (Some(1.0), Some(2.0)));
+        assert_eq!((unknown.break_even.students, unknown.break_even.frames), (None, None));
+        assert!(unknown.notes[0].contains("training directly") && unknown.notes[1].starts_with("frames: never"));
     }
 }

@@ -20,14 +20,20 @@ fn sequence(data: &std::path::Path, name: &str) -> MotResult {
     evaluate(&read("gt.txt"), &read("test.txt")).unwrap()
 }
 
-#[test]
-fn clear_and_identity_equal_motmetrics() {
+/// Hands every sequence, its result and what the tool behind `golden` says of it to `check`.
+fn against(golden: &str, check: impl Fn(&str, &MotResult, &serde_json::Value)) {
     let Some(data) = data() else { return };
-    let golden = std::fs::read_to_string(data.join("golden_motmetrics_TUD.json")).unwrap();
+    let golden = std::fs::read_to_string(data.join(golden)).unwrap();
     let golden: serde_json::Value = serde_json::from_str(&golden).unwrap();
     for name in ["TUD-Campus", "TUD-Stadtmitte"] {
-        let got = sequence(&data, name);
-        let expected = |key: &str| golden[name][key].as_f64().unwrap();
+        check(name, &sequence(&data, name), &golden[name]);
+    }
+}
+
+#[test]
+fn clear_and_identity_equal_motmetrics() {
+    against("golden_motmetrics_TUD.json", |name, got, golden| {
+        let expected = |key: &str| golden[key].as_f64().unwrap();
         let near = |got: Option<f64>, key: &str| assert!((got.unwrap() - expected(key)).abs() < 1e-9, "{name} {key}");
         near(got.mota, "mota");
         near(got.motp, "motp");
@@ -48,16 +54,12 @@ fn clear_and_identity_equal_motmetrics() {
         count(got.transfers, "num_transfer");
         count(got.ascends, "num_ascend");
         count(got.migrates, "num_migrate");
-    }
+    });
 }
 
 #[test]
 fn hota_equals_trackeval() {
-    let Some(data) = data() else { return };
-    let golden = std::fs::read_to_string(data.join("golden_trackeval_TUD.json")).unwrap();
-    let golden: serde_json::Value = serde_json::from_str(&golden).unwrap();
-    for name in ["TUD-Campus", "TUD-Stadtmitte"] {
-        let got = sequence(&data, name);
+    against("golden_trackeval_TUD.json", |name, got, golden| {
         let curve = got.hota_curve.as_ref().unwrap();
         let parts = [
             ("HOTA", &curve.hota),
@@ -71,15 +73,15 @@ fn hota_equals_trackeval() {
         ];
         for (key, values) in parts {
             for (a, value) in values.iter().enumerate() {
-                let expected = golden[name]["HOTA"][key][a].as_f64().unwrap();
+                let expected = golden["HOTA"][key][a].as_f64().unwrap();
                 assert!((value - expected).abs() < 1e-9, "{name} {key}[{a}]: got {value}, expected {expected}");
             }
         }
-        let identity = |key: &str| golden[name]["Identity"][key].as_u64().unwrap();
+        let identity = |key: &str| golden["Identity"][key].as_u64().unwrap();
         assert_eq!((got.idtp, got.idfp, got.idfn), (identity("IDTP"), identity("IDFP"), identity("IDFN")));
-        let motp = golden[name]["CLEAR"]["MOTP"].as_f64().unwrap();
+        let motp = golden["CLEAR"]["MOTP"].as_f64().unwrap();
         assert!((got.motp_iou.unwrap() - motp).abs() < 1e-9);
-    }
+    });
 }
 
 #[test]

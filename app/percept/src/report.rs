@@ -121,6 +121,28 @@ pub struct Object {
     pub why: Option<String>,
 }
 
+impl Object {
+    /// An object of which nothing but its class is known.
+    pub fn new(track: u64, class: impl Into<String>) -> Self {
+        Self {
+            track,
+            class: class.into(),
+            score: None,
+            box_px: None,
+            distance_m: None,
+            distance_source: None,
+            distance_sigma_m: None,
+            gap_m: None,
+            position_m: None,
+            velocity_rel_mps: None,
+            velocity_ground_mps: None,
+            ttc_s: None,
+            risk: None,
+            why: None,
+        }
+    }
+}
+
 /// One line of `objects.jsonl`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FrameReport {

@@ -77,22 +77,8 @@ pub(crate) fn pose(index: usize) -> Transform<Odom, Vehicle> {
 
 /// A report with an object that is fully known and one that is only seen.
 pub(crate) fn report(index: usize) -> FrameReport {
-    let seen = |track: u64| Object {
-        track,
-        class: "car".into(),
-        score: Some(0.9),
-        box_px: Some(BoxPx { x0: 10.0, y0: 5.0, x1: 30.0, y1: 25.0 }),
-        distance_m: None,
-        distance_source: None,
-        distance_sigma_m: None,
-        gap_m: None,
-        position_m: None,
-        velocity_rel_mps: None,
-        velocity_ground_mps: None,
-        ttc_s: None,
-        risk: None,
-        why: None,
-    };
+    let box_px = Some(BoxPx { x0: 10.0, y0: 5.0, x1: 30.0, y1: 25.0 });
+    let seen = |track: u64| Object { score: Some(0.9), box_px, ..Object::new(track, "car") };
     let known = Object {
         distance_m: Some(12.0),
         distance_source: Some(DistanceSource::Lidar),

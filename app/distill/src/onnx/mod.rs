@@ -19,8 +19,10 @@ mod wire;
 pub use build::IR_VERSION;
 pub use error::OnnxError;
 pub use graph::{Links, Names};
+use std::collections::{BTreeMap, BTreeSet};
+
 use prost::Message as _;
-use proto::ModelProto;
+use proto::{GraphProto, ModelProto, ValueInfoProto};
 
 /// Reads a file.
 ///
@@ -39,9 +41,26 @@ pub fn write(model: &ModelProto) -> Vec<u8> {
     model.encode_to_vec()
 }
 
+/// The bytes of `model` around `graph`, with the tensors `wanted` as its outputs. Inputs of the graph are left out: who
+/// feeds it knows them.
+pub fn with_outputs<'a>(
+    model: &ModelProto,
+    mut graph: GraphProto,
+    wanted: impl IntoIterator<Item = &'a str>,
+) -> Vec<u8> {
+    let inputs: BTreeSet<&str> = graph.input.iter().map(|i| i.name()).collect();
+    let wanted: BTreeSet<&str> = wanted.into_iter().filter(|t| !inputs.contains(t)).collect();
+    let declared: BTreeMap<String, ValueInfoProto> =
+        graph.output.iter().map(|o| (o.name().to_owned(), o.clone())).collect();
+    let outputs = wanted.iter().map(|t| declared.get(*t).cloned().unwrap_or_else(|| ValueInfoProto::untyped(t)));
+    graph.output = outputs.collect();
+    let bare = ModelProto { graph: None, ..model.clone() };
+    write(&ModelProto { graph: Some(graph), ..bare })
+}
+
 #[cfg(test)]
 mod tests {
-    use super::proto::{GraphProto, NodeProto, StringStringEntryProto, TensorProto, ValueInfoProto, data_type};
+    use super::proto::{NodeProto, StringStringEntryProto, TensorProto, data_type};
     use super::*;
 
     fn sample() -> ModelProto {

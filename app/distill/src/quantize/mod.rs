@@ -28,7 +28,7 @@ pub use report::{Kept, LayerLine, Report};
 pub use scheme::{Activation, Params};
 
 use crate::onnx::proto::{GraphProto, ModelProto, data_type};
-use crate::onnx::{Links, fold, opset};
+use crate::onnx::{Links, fold, opset, with_outputs};
 use plan::{Layer, Plan};
 use ranges::Observed;
 use rewrite::Scheme;
@@ -202,7 +202,7 @@ fn observe(
     frames: usize,
 ) -> Result<Observed, QuantizeError> {
     let mut observed: Observed = plan.tensors.keys().map(|t| (t.clone(), ranges::Seen::default())).collect();
-    let bytes = noise::with_outputs(model, graph.clone(), plan.tensors.keys().map(String::as_str));
+    let bytes = with_outputs(model, graph.clone(), plan.tensors.keys().map(String::as_str));
     let (mut shown, mut broken) = (BTreeSet::new(), None);
     let mut extremes = |frame: usize, views: &[ocellus_percept::tensor::TensorView<'_>]| {
         for (name, values) in views.iter().filter_map(noise::floats) {

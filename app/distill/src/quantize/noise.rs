@@ -6,34 +6,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
+use ocellus_judge::precision::Sqnr;
 use ocellus_percept::tensor::{TensorData, TensorView};
 
 use super::QuantizeError;
 use super::engine::Engine;
-use crate::onnx;
-use crate::onnx::proto::{GraphProto, ModelProto, ValueInfoProto};
-
-/// Power of a signal and of what was lost of it, summed in the order of frames and elements.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-struct Power {
-    signal: f64,
-    noise: f64,
-}
-
-impl Power {
-    fn add(&mut self, signal: &[f32], quantized: &[f32]) {
-        for (x, y) in signal.iter().zip(quantized) {
-            let (x, y) = (f64::from(*x), f64::from(*y));
-            self.signal += x * x;
-            self.noise += (x - y) * (x - y);
-        }
-    }
-
-    /// In dB; `None` without signal, infinite without noise.
-    fn sqnr_db(self) -> Option<f64> {
-        (self.signal > 0.0 && self.noise.is_finite()).then(|| 10.0 * (self.signal / self.noise).log10())
-    }
-}
+use crate::onnx::proto::{GraphProto, ModelProto};
+use crate::onnx::with_outputs;
 
 /// Runs `graph` on `frames` and compares `pairs` of its tensors: (of the float network, of the quantized one).
 pub(super) fn compare(
@@ -42,7 +21,7 @@ pub(super) fn compare(
     pairs: &[(String, String)],
     frames: Range<usize>,
 ) -> Result<Vec<Option<f64>>, QuantizeError> {
-    let mut powers = vec![Power::default(); pairs.len()];
+    let mut powers = vec![Sqnr::default(); pairs.len()];
     let wanted = pairs.iter().flat_map(|(a, b)| [a.as_str(), b.as_str()]);
     let bytes = with_outputs(model, graph, wanted);
     let mut missing = None;
@@ -59,7 +38,7 @@ pub(super) fn compare(
     engine.run(&bytes, frames, &mut read).map_err(QuantizeError::Engine)?;
     match missing {
         Some(tensor) => Err(QuantizeError::Missing { tensor }),
-        None => Ok(powers.into_iter().map(Power::sqnr_db).collect()),
+        None => Ok(powers.iter().map(Sqnr::db).collect()),
     }
 }
 
@@ -69,23 +48,6 @@ pub(super) fn floats<'a>(view: &TensorView<'a>) -> Option<(&'a str, &'a [f32])> 
         TensorData::F32(values) => Some((view.name, values)),
         TensorData::I64(_) => None,
     }
-}
-
-/// The bytes of `model` around `graph`, with the tensors `wanted` as its outputs. Inputs of the graph are left out: the
-/// engine shows them by itself.
-pub(super) fn with_outputs<'a>(
-    model: &ModelProto,
-    mut graph: GraphProto,
-    wanted: impl IntoIterator<Item = &'a str>,
-) -> Vec<u8> {
-    let inputs: BTreeSet<&str> = graph.input.iter().map(|i| i.name()).collect();
-    let wanted: BTreeSet<&str> = wanted.into_iter().filter(|t| !inputs.contains(t)).collect();
-    let declared: BTreeMap<String, ValueInfoProto> =
-        graph.output.iter().map(|o| (o.name().to_owned(), o.clone())).collect();
-    let outputs = wanted.iter().map(|t| declared.get(*t).cloned().unwrap_or_else(|| ValueInfoProto::untyped(t)));
-    graph.output = outputs.collect();
-    let bare = ModelProto { graph: None, ..model.clone() };
-    onnx::write(&ModelProto { graph: Some(graph), ..bare })
 }
 
 /// Both networks in one graph on the same inputs; all names of the second but those inputs get `prefix`.

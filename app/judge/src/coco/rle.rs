@@ -94,6 +94,52 @@ impl Rle {
         Self { height, width, counts }
     }
 
+    /// From row-major bytes of a window of `size` (rows, columns) at row `top` and column `left`, non-zero inside; what lies
+    /// beyond the mask is left out.
+    pub fn from_window(
+        (height, width): (u32, u32),
+        (top, left): (u32, u32),
+        size: (u32, u32),
+        window: &[u8],
+    ) -> Self {
+        let (mut counts, mut inside, mut last) = (Vec::new(), false, 0);
+        let mut turn = |set: bool, pixel: u32| {
+            if set != inside {
+                counts.push(pixel - last);
+                (inside, last) = (set, pixel);
+            }
+        };
+        for x in 0..size.1.min(width.saturating_sub(left)) {
+            let column = (left + x) * height;
+            for y in 0..size.0.min(height.saturating_sub(top)) {
+                let set = window.get((y * size.1 + x) as usize).is_some_and(|&v| v != 0);
+                turn(set, column + top + y);
+            }
+            // Below the window the column goes on without the object.
+            turn(false, column + height.min(top + size.0));
+        }
+        counts.push(height * width - last);
+        Self { height, width, counts }
+    }
+
+    /// As `height * width` row-major bytes, 1 inside.
+    pub fn to_rows(&self) -> Vec<u8> {
+        let (height, width) = (self.height as usize, self.width as usize);
+        let mut rows = vec![0; height * width];
+        let mut pixel = 0;
+        for (i, &run) in self.counts.iter().enumerate() {
+            if i % 2 == 1 {
+                for p in pixel..pixel + run as usize {
+                    if let Some(byte) = rows.get_mut((p % height) * width + p / height) {
+                        *byte = 1;
+                    }
+                }
+            }
+            pixel += run as usize;
+        }
+        rows
+    }
+
     /// Pixels inside.
     pub fn area(&self) -> u64 {
         self.counts.iter().skip(1).step_by(2).map(|&c| u64::from(c)).sum()
@@ -251,6 +297,14 @@ mod tests {
             let any: Vec<u8> = a.iter().zip(&b).map(|(a, b)| a | b).collect();
             assert_eq!(ra.union(&rb), Rle::from_rows(h, w, &any));
             assert_eq!(ra.area(), a.iter().filter(|&&v| v == 1).count() as u64);
+            assert_eq!(ra.to_rows(), a);
+            assert_eq!(Rle::from_window((h, w), (0, 0), (h, w), &a).to_rows(), a);
+            // The same bytes as a window: what lies outside is empty, what lies beyond is cut.
+            let (top, left) = (seed as u32 % h, seed as u32 % w);
+            let placed = Rle::from_window((h, w), (top, left), (h, w), &a);
+            assert_eq!(placed, Rle::from_rows(h, w, &placed.to_rows()));
+            let cut = (0..h - top).flat_map(|y| (0..w - left).map(move |x| (y * w + x) as usize));
+            assert_eq!(placed.area(), cut.filter(|&i| a[i] == 1).count() as u64);
         }
     }
 

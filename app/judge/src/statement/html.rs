@@ -5,6 +5,7 @@ use std::fmt::Write;
 use super::page::{STYLE, escape, fact_list, section};
 use super::properties::property_info;
 use super::{ModelCard, Property, Statement, Verdict, svg};
+use crate::energy::EnergySource;
 use crate::stats::Direction;
 
 /// Renders the page.
@@ -21,6 +22,7 @@ pub fn render(statement: &Statement) -> String {
     table(&mut page, statement);
     charts(&mut page, statement);
     frames(&mut page, statement);
+    making(&mut page, statement);
     provenance(&mut page, statement);
     page.push_str("</main></body></html>\n");
     page
@@ -185,6 +187,43 @@ fn frames(page: &mut String, s: &Statement) {
     page.push_str("</div>");
 }
 
+/// Energy of making it, and when that is paid back.
+fn making(page: &mut String, s: &Statement) {
+    let Some(m) = &s.making else { return };
+    section(
+        page,
+        "What it took to make, and when that is paid back",
+        "N* is the number of students over which the teacher's energy must be spread: E teacher / (E direct − E student). \
+         Frames: those after which the energy spent has been saved.",
+    );
+    let joules = |v: Option<f64>| v.map_or_else(|| "not known".to_owned(), energy);
+    let count = |v: Option<f64>| v.map_or_else(|| "none".to_owned(), |v| format!("{v:.1}"));
+    let frames = m.break_even.frames.map_or_else(|| "none".to_owned(), |v| format!("{v:.0}"));
+    let estimate = if m.training.source == Some(EnergySource::CpuSecondsEstimate) { " (estimate)" } else { "" };
+    let facts = [
+        ("training", format!("{}{estimate}", joules(m.training.joules_net.or(m.training.joules)))),
+        ("teacher's outputs", joules(m.teacher_j)),
+        ("training directly", joules(m.direct_j)),
+        ("a frame, teacher", joules(m.frame_reference_j)),
+        ("a frame, student", joules(m.frame_student_j)),
+        ("break-even N*", count(m.break_even.students)),
+        ("break-even frames", frames),
+    ];
+    fact_list(page, &facts.map(|(name, value)| (name.to_owned(), value)));
+    bullets(page, m.notes.iter().chain(&m.training.notes));
+}
+
+fn energy(joules: f64) -> String {
+    if joules >= 1e4 { format!("{:.1} kJ ({:.3} kWh)", joules / 1e3, joules / 3.6e6) } else { format!("{joules:.3} J") }
+}
+
+fn bullets<'a>(page: &mut String, lines: impl Iterator<Item = &'a String>) {
+    let items: String = lines.map(|line| format!("<li>{}</li>", escape(line))).collect();
+    if !items.is_empty() {
+        let _ = write!(page, "<ul class=\"notes\">{items}</ul>");
+    }
+}
+
 fn provenance(page: &mut String, s: &Statement) {
     section(page, "Where this comes from", "");
     page.push_str("<div class=\"cards\">");
@@ -194,13 +233,7 @@ fn provenance(page: &mut String, s: &Statement) {
     }
     page.push_str("</div>");
     fact_list(page, &s.provenance);
-    if !s.notes.is_empty() {
-        page.push_str("<ul class=\"notes\">");
-        for note in &s.notes {
-            let _ = write!(page, "<li>{}</li>", escape(note));
-        }
-        page.push_str("</ul>");
-    }
+    bullets(page, s.notes.iter());
     let _ = write!(page, "<footer>{} version {} · written by ocellus</footer>", escape(&s.schema), s.version);
 }
 

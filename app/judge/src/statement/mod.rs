@@ -19,6 +19,7 @@ pub use verdict::{Judgement, Verdict};
 use serde::{Deserialize, Serialize};
 
 use crate::calib::Bin;
+use crate::energy::Making;
 use crate::stats::Interval;
 
 /// Name of the schema in the JSON.
@@ -126,6 +127,8 @@ pub struct StatementInput {
     pub curves: Vec<CurvePair>,
     /// Worst frames.
     pub worst_frames: Vec<WorstFrame>,
+    /// What it cost to make, where that is known.
+    pub making: Option<Making>,
     /// Where it all comes from: data sets and their hashes, tool versions, seeds, dates. In this order.
     pub provenance: Vec<(String, String)>,
     /// What a reader must know.
@@ -153,6 +156,9 @@ pub struct Statement {
     pub curves: Vec<CurvePair>,
     /// Worst frames.
     pub worst_frames: Vec<WorstFrame>,
+    /// What it cost to make.
+    #[serde(default)]
+    pub making: Option<Making>,
     /// Where it all comes from.
     pub provenance: Vec<(String, String)>,
     /// What a reader must know.
@@ -173,7 +179,9 @@ impl Statement {
             let target = targets.get(info.id);
             let measured = input.measured.iter().find(|m| m.id == info.id);
             if measured.is_some() || target.is_some() {
-                properties.push(judge(info, measured.unwrap_or(&empty), target));
+                let measured = measured.unwrap_or(&empty);
+                let alone = input.teacher.is_none() && measured.teacher.is_none();
+                properties.push(judge(info, measured, (target, alone)));
             }
         }
         let mut statement = Self {
@@ -186,6 +194,7 @@ impl Statement {
             reliability: input.reliability,
             curves: input.curves,
             worst_frames: input.worst_frames,
+            making: input.making,
             provenance: input.provenance,
             notes,
         };
@@ -196,6 +205,11 @@ impl Statement {
     /// The properties that forbid shipping: lost and not accepted, or required and not measured.
     pub fn blocking(&self) -> Vec<&Property> {
         self.properties.iter().filter(|p| p.judgement.verdict.blocks()).collect()
+    }
+
+    /// The properties that are lost and not accepted: what forbids even an export.
+    pub fn lost(&self) -> Vec<&Property> {
+        self.properties.iter().filter(|p| p.judgement.verdict == Verdict::Lost).collect()
     }
 
     /// How many properties have this verdict.
@@ -266,7 +280,7 @@ pub enum StatementError {
     },
 }
 
-fn judge(info: &PropertyInfo, measured: &Measured, target: Option<&Target>) -> Property {
+fn judge(info: &PropertyInfo, measured: &Measured, (target, alone): (Option<&Target>, bool)) -> Property {
     let finite = |v: Option<f64>| v.filter(|v| v.is_finite());
     let (teacher, student) = (finite(measured.teacher), finite(measured.student));
     let interval = measured.interval.filter(|i| i.low.is_finite() && i.high.is_finite());
@@ -279,8 +293,8 @@ fn judge(info: &PropertyInfo, measured: &Measured, target: Option<&Target>) -> P
         difference: student.zip(teacher).map(|(s, t)| s - t),
         interval,
         n: measured.n,
-        target: target.map(|t| t.in_words(info)).unwrap_or_default(),
-        judgement: verdict::judge(info, (teacher, student, interval), target, measured.note.as_deref()),
+        target: target.map(|t| t.in_words(info, alone)).unwrap_or_default(),
+        judgement: verdict::judge(info, (teacher, student, interval), (target, alone), measured.note.as_deref()),
         note: measured.note.clone(),
     }
 }

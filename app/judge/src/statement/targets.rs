@@ -9,6 +9,9 @@ use super::properties::{PROPERTIES, PropertyInfo, property_info};
 /// Targets that ship with the program.
 const SHIPPED: &str = include_str!("../../../../launch/targets.toml");
 
+/// Those of a twin of lower precision.
+const SHIPPED_TWIN: &str = include_str!("../../../../launch/targets_twin.toml");
+
 /// The target of one property; every limit that is given must hold.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -21,11 +24,15 @@ pub struct Target {
     pub min: Option<f64>,
     /// Largest figure of the student.
     pub max: Option<f64>,
+    /// Least figure of a student that has no teacher to be compared with.
+    pub alone_min: Option<f64>,
+    /// Largest figure of such a student.
+    pub alone_max: Option<f64>,
     /// The bad end of the interval must hold too.
     pub certain: bool,
     /// Without a measurement nothing ships.
     pub required: bool,
-    /// Why a loss is accepted.
+    /// Why a loss, or a required figure that nobody measured, is accepted.
     pub accept: Option<String>,
 }
 
@@ -78,6 +85,11 @@ impl Targets {
         Self::parse(SHIPPED).unwrap_or_default()
     }
 
+    /// Those that ship for a twin of lower precision beside the network it was made of.
+    pub fn shipped_twin() -> Self {
+        Self::parse(SHIPPED_TWIN).unwrap_or_default()
+    }
+
     /// Reads targets.
     pub fn parse(toml: &str) -> Result<Self, TargetError> {
         let by_property: BTreeMap<String, Target> =
@@ -89,6 +101,16 @@ impl Targets {
             target.check(property)?;
         }
         Ok(Self { by_property })
+    }
+
+    /// Accepts the loss of a property because of `why`, whatever its target.
+    pub fn accept(&mut self, property: &str, why: &str) -> Result<(), TargetError> {
+        if property_info(property).is_none() {
+            return Err(TargetError::Unknown { got: property.to_owned(), nearest: nearest(property) });
+        }
+        let target = self.by_property.entry(property.to_owned()).or_default();
+        target.accept = Some(why.to_owned());
+        target.check(property)
     }
 
     /// The target of a property.
@@ -105,6 +127,8 @@ impl Target {
             ("max_loss_rel", self.max_loss_rel, false),
             ("min", self.min, true),
             ("max", self.max, true),
+            ("alone_min", self.alone_min, true),
+            ("alone_max", self.alone_max, true),
         ] {
             if value.is_some_and(|v| !v.is_finite()) {
                 return error(key, "must be a finite number");
@@ -119,17 +143,28 @@ impl Target {
         Ok(())
     }
 
-    /// The target as a reader sees it.
-    pub(super) fn in_words(&self, info: &PropertyInfo) -> String {
+    /// Whether it limits a loss against a teacher.
+    pub(super) fn compares(&self) -> bool {
+        self.max_loss.is_some() || self.max_loss_rel.is_some()
+    }
+
+    /// Whether anything of it can be asked of a student without a teacher.
+    pub(super) fn asks_alone(&self) -> bool {
+        [self.min, self.max, self.alone_min, self.alone_max].iter().any(Option::is_some)
+    }
+
+    /// The target as a reader sees it: of a student beside its teacher, or `alone`.
+    pub(super) fn in_words(&self, info: &PropertyInfo, alone: bool) -> String {
         let unit = |text: String| if info.unit.is_empty() { text } else { format!("{text} {}", info.unit) };
+        let beside = |v: Option<f64>| v.filter(|_| !alone);
         let parts = [
-            self.max_loss.map(|v| format!("loss ≤ {}", unit(info.number(v)))),
-            self.max_loss_rel.map(|v| format!("loss ≤ {:.0} %", 100.0 * v)),
-            self.min.map(|v| format!("≥ {}", unit(info.number(v)))),
-            self.max.map(|v| format!("≤ {}", unit(info.number(v)))),
+            beside(self.max_loss).map(|v| format!("loss ≤ {}", unit(info.number(v)))),
+            beside(self.max_loss_rel).map(|v| format!("loss ≤ {:.0} %", 100.0 * v)),
+            self.min.or(self.alone_min.filter(|_| alone)).map(|v| format!("≥ {}", unit(info.number(v)))),
+            self.max.or(self.alone_max.filter(|_| alone)).map(|v| format!("≤ {}", unit(info.number(v)))),
         ];
         let mut words = parts.into_iter().flatten().collect::<Vec<_>>().join(", ");
-        if self.certain {
+        if self.certain && !alone {
             words.push_str(", surely");
         }
         words
@@ -164,6 +199,10 @@ mod tests {
         assert!(targets.by_property.len() >= 8);
         assert!(targets.get("ap").unwrap().required);
         assert_eq!(Targets::shipped(), targets);
+        assert!(targets.get("ap").unwrap().asks_alone() && targets.get("d_ece").unwrap().asks_alone());
+        let twin = Targets::parse(SHIPPED_TWIN).unwrap();
+        assert_eq!(twin.get("ap").unwrap().max_loss_rel, Some(0.05));
+        assert_eq!(Targets::shipped_twin(), twin);
     }
 
     #[test]

@@ -54,34 +54,47 @@ pub struct Judgement {
 
 type Figures = (Option<f64>, Option<f64>, Option<Interval>);
 
-/// Judges (teacher, student, interval of the difference) against a target.
-pub(super) fn judge(info: &PropertyInfo, figures: Figures, target: Option<&Target>, note: Option<&str>) -> Judgement {
-    let Some(target) = target else { return Judgement { verdict: Verdict::Reported, reason: String::new() } };
-    match broken(info, figures, target) {
-        Err(missing) => Judgement {
-            verdict: if target.required { Verdict::RequiredNotMeasured } else { Verdict::NotMeasured },
-            reason: note.unwrap_or(missing).to_owned(),
-        },
+/// Judges (teacher, student, interval of the difference) against a target, of a student that has a teacher or is `alone`.
+pub(super) fn judge(
+    info: &PropertyInfo,
+    figures: Figures,
+    (target, alone): (Option<&Target>, bool),
+    note: Option<&str>,
+) -> Judgement {
+    let reported = |reason: &str| Judgement { verdict: Verdict::Reported, reason: reason.to_owned() };
+    let Some(target) = target else { return reported("") };
+    let accepted = |what: String| {
+        let why = target.accept.as_ref()?;
+        Some(Judgement { verdict: Verdict::Accepted, reason: format!("{what}; accepted because {why}") })
+    };
+    match broken(info, figures, (target, alone)) {
+        Err(missing) => {
+            let reason = note.unwrap_or(missing).to_owned();
+            let verdict = if target.required { Verdict::RequiredNotMeasured } else { Verdict::NotMeasured };
+            let bare = || Judgement { verdict, reason: reason.clone() };
+            accepted(format!("not measured: {reason}")).filter(|_| target.required).unwrap_or_else(bare)
+        }
+        Ok(_) if alone && !target.asks_alone() => reported(if target.compares() { ALONE } else { "" }),
         Ok(broken) if broken.is_empty() => Judgement { verdict: Verdict::Preserved, reason: String::new() },
-        Ok(broken) => match &target.accept {
-            Some(why) => Judgement {
-                verdict: Verdict::Accepted,
-                reason: format!("{}; accepted because {why}", broken.join("; ")),
-            },
-            None => Judgement { verdict: Verdict::Lost, reason: broken.join("; ") },
-        },
+        Ok(broken) => {
+            let reason = broken.join("; ");
+            accepted(reason.clone()).unwrap_or(Judgement { verdict: Verdict::Lost, reason })
+        }
     }
 }
+
+/// What is said of a target that only a teacher can give.
+const ALONE: &str = "trained alone: there is no teacher to lose it to";
 
 /// The limits that do not hold, in words; an error where a figure they need is missing.
 fn broken(
     info: &PropertyInfo,
     (teacher, student, interval): Figures,
-    target: &Target,
+    (target, alone): (&Target, bool),
 ) -> Result<Vec<String>, &'static str> {
     let student = student.ok_or("there is no figure of the student")?;
     let mut broken = Vec::new();
-    if target.max_loss.is_some() || target.max_loss_rel.is_some() {
+    if target.compares() && !alone {
         let teacher = teacher.ok_or("there is no figure of the teacher to compare with")?;
         let mut loss = match info.direction {
             Direction::HigherIsBetter => teacher - student,
@@ -107,10 +120,11 @@ fn broken(
             }
         }
     }
-    if let Some(min) = target.min.filter(|min| student < *min) {
+    let bound = |always: Option<f64>, lonely: Option<f64>| always.or(lonely.filter(|_| alone));
+    if let Some(min) = bound(target.min, target.alone_min).filter(|min| student < *min) {
         broken.push(format!("{} is below {}", info.number(student), info.number(min)));
     }
-    if let Some(max) = target.max.filter(|max| student > *max) {
+    if let Some(max) = bound(target.max, target.alone_max).filter(|max| student > *max) {
         broken.push(format!("{} is above {}", info.number(student), info.number(max)));
     }
     Ok(broken)

@@ -6,22 +6,7 @@ use ocellus_percept::time::Timestamp;
 
 /// An object of which nothing but its class is known.
 pub(crate) fn bare_object(track: u64) -> Object {
-    Object {
-        track,
-        class: "car".to_owned(),
-        score: None,
-        box_px: None,
-        distance_m: None,
-        distance_source: None,
-        distance_sigma_m: None,
-        gap_m: None,
-        position_m: None,
-        velocity_rel_mps: None,
-        velocity_ground_mps: None,
-        ttc_s: None,
-        risk: None,
-        why: None,
-    }
+    Object::new(track, "car")
 }
 
 /// An object of which everything is known.

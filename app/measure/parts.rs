@@ -11,17 +11,17 @@ use ocellus_judge::robust::{Corrupted, SubsetScore};
 use ocellus_judge::stats::{Bootstrap, drift};
 use serde_json::{Map, Value, json};
 
-use super::Eval;
-use crate::measure::data::Data;
-use crate::measure::drives::{self, Running, TrueDrive};
-use crate::measure::driving::{self, Kinematics};
-use crate::measure::figures::Figures;
-use crate::measure::subject::Subject;
-use crate::measure::{cost, planted, robust};
+use super::asked::Asked;
+use super::data::Data;
+use super::drives::{self, Running, TrueDrive};
+use super::driving::{self, Kinematics};
+use super::figures::Figures;
+use super::subject::Subject;
+use super::{cost, planted, robust};
 
 /// A part of the measurement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Part {
+pub enum Part {
     /// Time, memory and energy a frame; bytes, parameters, multiply-accumulates.
     Cost,
     /// Six corruptions of pictures at three severities.
@@ -40,69 +40,71 @@ pub(super) enum Part {
     All,
 }
 
-impl Eval {
-    /// Whether a part was asked for.
-    pub(super) fn wants(&self, part: Part) -> bool {
-        self.with.contains(&part) || self.with.contains(&Part::All)
-    }
-}
-
 /// The parts asked for, by name. What cannot be measured has its reason instead.
-pub(super) fn measure(
-    eval: &Eval,
+pub fn measure(
+    asked: &Asked,
     runtime: &Runtime,
     (subject, figures): (&mut Subject, &Figures),
     data: &Data,
     params: &Params,
 ) -> Result<Map<String, Value>> {
     let mut parts = Map::new();
+    parts.extend(cost_alone(asked, runtime, subject, data));
     let mut add = |name: &str, made: Result<Value>| {
         let value = made.unwrap_or_else(|error| json!({"undefined": format!("{error:#}")}));
         parts.insert(name.to_owned(), value);
     };
-    if eval.wants(Part::Cost) {
-        add("cost", cost::of(runtime, subject, data, eval.core_watts).map(|c| json!(c)));
-    }
-    if eval.wants(Part::Robust) {
+    if asked.wants(Part::Robust) {
         let runs = robust::under_corruption(subject, data, params)?;
         let sum = robust::sum_up(figures.coco.ap(), &runs, None);
         add("robust", Ok(json!({"scores": sum, "runs": cells(&runs, "ap"), "seed": robust::SEED})));
     }
-    if eval.wants(Part::Planted) {
-        add("planted", planted::recall(subject, data, eval.threshold).map(|r| json!(r)));
+    if asked.wants(Part::Planted) {
+        add("planted", planted::recall(subject, data, asked.threshold).map(|r| json!(r)));
     }
-    if eval.wants(Part::Drift) {
+    if asked.wants(Part::Drift) {
         add("drift", Ok(over_time(data, figures)));
     }
-    if let Some(driven) = Driven::of(eval, &subject.file)? {
+    if let Some(driven) = Driven::of(asked, &subject.file)? {
         parts.extend(driven.to_json());
     }
     Ok(parts)
 }
 
+/// Costs where they are asked for; the rest cannot be measured without labels and is not asked for.
+pub fn cost_alone(asked: &Asked, runtime: &Runtime, subject: &mut Subject, data: &Data) -> Map<String, Value> {
+    let made = asked.wants(Part::Cost).then(|| cost::of(runtime, subject, data, asked.core_watts));
+    let value = made.map(|made| {
+        made.map_or_else(|error| json!({"undefined": format!("{error:#}")}), |cost| json!(cost))
+    });
+    value.map(|value| ("cost".to_owned(), value)).into_iter().collect()
+}
+
 /// What runs of the whole pipeline came to.
 #[derive(Default)]
-pub(super) struct Driven {
+pub struct Driven {
     /// By drive.
-    pub(super) tracks: Vec<(String, MotResult)>,
-    pub(super) kinematics: Option<Kinematics>,
-    pub(super) sensors: Option<Vec<SubsetScore>>,
+    pub tracks: Vec<(String, MotResult)>,
+    /// Of all drives.
+    pub kinematics: Option<Kinematics>,
+    /// What is placed with every subset of the sensors.
+    pub sensors: Option<Vec<SubsetScore>>,
     /// Clean share placed, and the runs.
-    pub(super) lidar: Option<(Option<f64>, Vec<Corrupted>)>,
-    pub(super) notes: Vec<String>,
+    pub lidar: Option<(Option<f64>, Vec<Corrupted>)>,
+    /// What was not measured, and why.
+    pub notes: Vec<String>,
 }
 
 impl Driven {
     /// Drives with `model` what was asked for; `None` where nothing was.
-    pub(super) fn of(eval: &Eval, model: &Path) -> Result<Option<Self>> {
-        let wanted = [Part::Driving, Part::Sensors, Part::Lidar].map(|part| eval.wants(part));
+    pub fn of(asked: &Asked, model: &Path) -> Result<Option<Self>> {
+        let wanted = [Part::Driving, Part::Sensors, Part::Lidar].map(|part| asked.wants(part));
         if wanted == [false; 3] {
             return Ok(None);
         }
-        let (drives, notes) = drives::open(&eval.data, eval.seconds)?;
+        let (drives, notes) = drives::open(&asked.data.sources, asked.seconds)?;
         let mut driven = Self { notes, ..Self::default() };
-        let loading = eval.loading(false);
-        let running = Running { model, loading: &loading, ort_lib: eval.ort_lib.as_deref(), score: eval.threshold };
+        let running = Running { model, loading: &asked.loading, ort_lib: asked.ort_lib.as_deref(), score: asked.threshold };
         if wanted[0] && !drives.is_empty() {
             let mut runs = Vec::new();
             for drive in &drives {
@@ -144,7 +146,7 @@ impl Driven {
 }
 
 /// The figures of tracking that fit on a line.
-pub(super) fn brief(name: &str, m: &MotResult) -> Value {
+pub fn brief(name: &str, m: &MotResult) -> Value {
     json!({"drive": name, "hota": m.hota, "idf1": m.idf1, "mota": m.mota, "id_switches": m.id_switches,
         "recall": m.recall, "precision": m.precision, "objects": m.objects})
 }
