@@ -319,7 +319,10 @@ fn what_cannot_be_measured_says_why_and_exits_2() {
         (&[&model, &"--data", &photos, &"--threshold", &"2"], "0 to 1"),
         (&[&"--run", &empty.path(), &"--data", &"world:nowhere@1"], "launch/worlds/nowhere.toml"),
         (&[&model, &"--data", &photos, &"--statement", &empty.path(), &"--accept", &"ap"], "PROPERTY=WHY"),
-        (&[&model, &"--data", &photos, &"--statement", &empty.path(), &"--accept", &"app=we do not mind"], "did you mean [ap]"),
+        (
+            &[&model, &"--data", &photos, &"--statement", &empty.path(), &"--accept", &"app=we do not mind"],
+            "did you mean [ap]",
+        ),
     ];
     for (words, needle) in cases {
         let said = eval(words);

@@ -99,7 +99,12 @@ fn a_twin_that_lost_too_much_is_written_up_and_not_written_unless_the_loss_is_ac
     assert!(!out.exists() && !out.with_file_name("model.toml").exists());
     let page = fs::read_to_string(out.with_file_name("statement.html")).unwrap();
     assert!(page.contains("must not ship"), "the page says what is lost");
-    let said = quantize(&network, &pictures, &out, &[&strict[..], &["--accept", "size_mb=there is room enough here"]].concat());
+    let said = quantize(
+        &network,
+        &pictures,
+        &out,
+        &[&strict[..], &["--accept", "size_mb=there is room enough here"]].concat(),
+    );
     assert_eq!(said.code, 0, "{}", said.err);
     let statement: Value =
         serde_json::from_str(&fs::read_to_string(out.with_file_name("statement.json")).unwrap()).unwrap();

@@ -122,7 +122,8 @@ impl Distill {
             making
         };
         let mut provenance = vec![self.judging.accepting.provenance()];
-        provenance.push(("student".to_owned(), format!("recipe {}, {step} steps of {batch} views", self.recipe.display())));
+        provenance
+            .push(("student".to_owned(), format!("recipe {}, {step} steps of {batch} views", self.recipe.display())));
         let teacher = self.teacher.as_deref();
         if teacher.is_none() {
             provenance.push(("teacher".to_owned(), "none: trained alone on truth, judged by bounds".to_owned()));

@@ -33,7 +33,9 @@ impl Accepting {
         };
         for told in &self.accept {
             let (property, why) = told.split_once('=').ok_or_else(|| {
-                exit::usage(anyhow!("--accept: expected PROPERTY=WHY, such as ap_small=\"no small objects indoors\", got `{told}`"))
+                exit::usage(anyhow!(
+                    "--accept: expected PROPERTY=WHY, such as ap_small=\"no small objects indoors\", got `{told}`"
+                ))
             })?;
             targets.accept(property.trim(), why.trim()).context("--accept").map_err(exit::usage)?;
         }

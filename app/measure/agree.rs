@@ -70,8 +70,7 @@ pub fn compare(teacher: &Found, student: &Found, depths: &[(usize, DepthErrors)]
 
 /// The objects that the pipeline lists with `model` on the recorded drives of `data`, by picture.
 pub fn at_work(asked: &Asked, model: &Path, data: &Data) -> Result<Found> {
-    let running =
-        Running { model, loading: &asked.loading, ort_lib: asked.ort_lib.as_deref(), score: asked.threshold };
+    let running = Running { model, loading: &asked.loading, ort_lib: asked.ort_lib.as_deref(), score: asked.threshold };
     let mut found = Found::default();
     let mut driven: Vec<(&Arc<dyn Drive>, BTreeMap<(String, i64), Vec<Seen>>)> = Vec::new();
     for (index, frame) in data.frames.iter().enumerate() {
@@ -87,7 +86,9 @@ pub fn at_work(asked: &Asked, model: &Path, data: &Data) -> Result<Found> {
         }
     }
     if found.seen.is_empty() {
-        return Err(exit::usage(anyhow!("--with driving compares networks at work: give a recorded drive with a camera")));
+        return Err(exit::usage(anyhow!(
+            "--with driving compares networks at work: give a recorded drive with a camera"
+        )));
     }
     Ok(found)
 }

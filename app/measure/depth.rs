@@ -149,20 +149,28 @@ pub fn look_at_both(
     let both = teacher.depth().is_some() && student.depth().is_some();
     let (mut maps, mut depths): (Vec<(usize, DepthMap)>, Vec<(usize, DepthErrors)>) = (Vec::new(), Vec::new());
     let mut judge = DepthJudge::new(data);
-    let seen = teacher.detect_all(data, |_, _| Ok(None), |i, image, map| {
-        if both {
-            maps.push((i, map.clone()));
-        }
-        judge.add(i, image, map)
-    })?;
+    let seen = teacher.detect_all(
+        data,
+        |_, _| Ok(None),
+        |i, image, map| {
+            if both {
+                maps.push((i, map.clone()));
+            }
+            judge.add(i, image, map)
+        },
+    )?;
     let teacher = (seen, judge.figures());
     let mut judge = DepthJudge::new(data);
-    let found = student.detect_all(data, |_, _| Ok(None), |i, image, map| {
-        if let Some((_, theirs)) = maps.iter().find(|m| m.0 == i) {
-            depths.push((i, apart(theirs, map, image)?));
-        }
-        judge.add(i, image, map)
-    })?;
+    let found = student.detect_all(
+        data,
+        |_, _| Ok(None),
+        |i, image, map| {
+            if let Some((_, theirs)) = maps.iter().find(|m| m.0 == i) {
+                depths.push((i, apart(theirs, map, image)?));
+            }
+            judge.add(i, image, map)
+        },
+    )?;
     Ok((teacher, (found, judge.figures()), depths))
 }
 
@@ -192,9 +200,8 @@ pub fn box_distance(map: &DepthMap, bbox: &BoxPx, focal_px: Option<f64>) -> Opti
     if map.kind == DepthKind::RelativeInverse {
         return None;
     }
-    let at = |from: f32, side: f32, i: usize| {
-        from + side * (0.5 + BOX_SHARE * (i as f32 / (BOX_CELLS - 1) as f32 - 0.5))
-    };
+    let at =
+        |from: f32, side: f32, i: usize| from + side * (0.5 + BOX_SHARE * (i as f32 / (BOX_CELLS - 1) as f32 - 0.5));
     let cells = (0..BOX_CELLS * BOX_CELLS).map(|i| (i % BOX_CELLS, i / BOX_CELLS));
     let value = |(i, j)| map.at_source(at(bbox.x0, bbox.width(), i), at(bbox.y0, bbox.height(), j));
     let mut values: Vec<f32> = cells.filter_map(value).collect();

@@ -8,8 +8,8 @@ use std::ops::Range;
 
 use anyhow::{Context, Result, anyhow};
 use ocellus_distill::quantize::{Engine, EngineError};
-use ocellus_infer::digest::sha256_of_bytes;
 use ocellus_infer::Runtime;
+use ocellus_infer::digest::sha256_of_bytes;
 use ocellus_judge::precision::{NATURAL_CORRELATION_MIN, calibration_check};
 use ocellus_percept::image::Image;
 use ocellus_percept::model::ModelSpec;

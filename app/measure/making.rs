@@ -72,7 +72,9 @@ impl TrainingLog {
             log.steps += 1;
             log.rate = line["views_per_s"].as_f64().filter(|r| r.is_finite() && *r > 0.0).or(log.rate);
             let step = line["step"].as_u64().unwrap_or(0);
-            let Some(spent) = Spent::deserialize(&line["energy"]).ok().filter(|s| s.joules.is_finite()) else { continue };
+            let Some(spent) = Spent::deserialize(&line["energy"]).ok().filter(|s| s.joules.is_finite()) else {
+                continue;
+            };
             log.metered += 1;
             let goes_on = last.is_some_and(|(before, joules)| step > before && spent.joules >= joules);
             match log.sessions.last_mut().filter(|_| goes_on) {
@@ -121,12 +123,15 @@ mod tests {
     use super::*;
 
     fn line(step: usize, joules: f64) -> String {
-        format!("{{\"step\": {step}, \"views_per_s\": 20.0, \"energy\": {{\"source\": \"rapl\", \"joules\": {joules}}}}}")
+        format!(
+            "{{\"step\": {step}, \"views_per_s\": 20.0, \"energy\": {{\"source\": \"rapl\", \"joules\": {joules}}}}}"
+        )
     }
 
     #[test]
     fn sessions_are_summed_and_repeated_steps_are_paid_twice() {
-        let lines = [line(1, 10.0), line(2, 20.0), line(3, 30.0), line(3, 8.0), line(4, 16.0), "{\"step\": 5, \"en".into()];
+        let lines =
+            [line(1, 10.0), line(2, 20.0), line(3, 30.0), line(3, 8.0), line(4, 16.0), "{\"step\": 5, \"en".into()];
         let log = TrainingLog::parse(&lines.join("\n"));
         assert_eq!(log.sessions.iter().map(|s| s.joules).collect::<Vec<_>>(), [30.0, 16.0]);
         let report = log.energy((8, 4), 8.0);

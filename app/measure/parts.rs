@@ -74,9 +74,8 @@ pub fn measure(
 /// Costs where they are asked for; the rest cannot be measured without labels and is not asked for.
 pub fn cost_alone(asked: &Asked, runtime: &Runtime, subject: &mut Subject, data: &Data) -> Map<String, Value> {
     let made = asked.wants(Part::Cost).then(|| cost::of(runtime, subject, data, asked.core_watts));
-    let value = made.map(|made| {
-        made.map_or_else(|error| json!({"undefined": format!("{error:#}")}), |cost| json!(cost))
-    });
+    let value =
+        made.map(|made| made.map_or_else(|error| json!({"undefined": format!("{error:#}")}), |cost| json!(cost)));
     value.map(|value| ("cost".to_owned(), value)).into_iter().collect()
 }
 
@@ -104,7 +103,8 @@ impl Driven {
         }
         let (drives, notes) = drives::open(&asked.data.sources, asked.seconds)?;
         let mut driven = Self { notes, ..Self::default() };
-        let running = Running { model, loading: &asked.loading, ort_lib: asked.ort_lib.as_deref(), score: asked.threshold };
+        let running =
+            Running { model, loading: &asked.loading, ort_lib: asked.ort_lib.as_deref(), score: asked.threshold };
         if wanted[0] && !drives.is_empty() {
             let mut runs = Vec::new();
             for drive in &drives {

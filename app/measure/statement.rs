@@ -36,7 +36,8 @@ pub const JSON: &str = "statement.json";
 
 /// Writes page and JSON into `folder`.
 pub fn write(statement: &Statement, folder: &Path) -> Result<()> {
-    let told = || format!("{}: the statement cannot be written here; make room or choose another folder", folder.display());
+    let told =
+        || format!("{}: the statement cannot be written here; make room or choose another folder", folder.display());
     std::fs::create_dir_all(folder).with_context(told)?;
     std::fs::write(folder.join(PAGE), render(statement)).with_context(told)?;
     std::fs::write(folder.join(JSON), statement.to_json()?).with_context(told)

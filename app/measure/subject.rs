@@ -249,8 +249,7 @@ impl Found {
 
 fn segmentation(mask: &Mask, picture: &Image) -> Segmentation {
     let size = (picture.height() as u32, picture.width() as u32);
-    let Rle { height, width, counts } =
-        Rle::from_window(size, (mask.y, mask.x), (mask.height, mask.width), &mask.data);
+    let Rle { height, width, counts } = Rle::from_window(size, (mask.y, mask.x), (mask.height, mask.width), &mask.data);
     Segmentation::Runs { size: [height, width], counts }
 }
 

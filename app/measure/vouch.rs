@@ -184,10 +184,11 @@ impl Bench<'_> {
         let Some(params) = self.params.clone() else { return Ok(Vec::new()) };
         let mut list = Vec::new();
         if asked.wants(Part::Robust) {
-            let run = |w: &mut Witness, reference: Option<&[Corrupted]>| -> Result<(Option<RobustScores>, Vec<Corrupted>)> {
-                let runs = robust::under_corruption(&mut w.subject, data, &params)?;
-                Ok((robust::sum_up(w.figures.as_ref().and_then(|f| f.coco.ap()), &runs, reference), runs))
-            };
+            let run =
+                |w: &mut Witness, reference: Option<&[Corrupted]>| -> Result<(Option<RobustScores>, Vec<Corrupted>)> {
+                    let runs = robust::under_corruption(&mut w.subject, data, &params)?;
+                    Ok((robust::sum_up(w.figures.as_ref().and_then(|f| f.coco.ap()), &runs, reference), runs))
+                };
             let teacher = self.teacher.as_mut().map(|t| run(t, None)).transpose()?;
             let (student, _) = run(&mut self.student, teacher.as_ref().map(|t| t.1.as_slice()))?;
             list.extend(statement::robust(teacher.and_then(|t| t.0).as_ref(), student.as_ref()));

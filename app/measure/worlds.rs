@@ -12,7 +12,8 @@ use ocellus_judge::coco::{ImageInfo, Rle, Segmentation};
 use ocellus_judge::detect::distance_tag;
 use ocellus_world::rig::front_camera;
 use ocellus_world::{
-    CameraTruth, ClipKind, FrameTags, Knobs, ObjectClass, ObjectTruth, OcclusionLevel, Quality, RenderBuffers, Scenario, World,
+    CameraTruth, ClipKind, FrameTags, Knobs, ObjectClass, ObjectTruth, OcclusionLevel, Quality, RenderBuffers,
+    Scenario, World,
 };
 
 use super::data::{DataRequest, Frame, Part, Picture, Rendered};

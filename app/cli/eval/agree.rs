@@ -45,7 +45,9 @@ pub(super) fn run(eval: &Eval, student: &Path, teacher: &Path) -> Result<Outcome
     let (mut teacher, mut student) = (asked.load(&runtime, teacher)?, asked.load(&runtime, student)?);
     if !teacher.sees_boxes() && student.depth().is_none() || !student.sees_boxes() && teacher.depth().is_none() {
         let (t, s) = (&teacher.card.name, &student.card.name);
-        return Err(exit::usage(anyhow!("{t} and {s} see nothing in common: one gives depth alone, the other boxes alone")));
+        return Err(exit::usage(anyhow!(
+            "{t} and {s} see nothing in common: one gives depth alone, the other boxes alone"
+        )));
     }
     let data = asked.open(false)?;
     let (seen, found, depths) = if asked.wants(Part::Driving) {

@@ -135,8 +135,7 @@ impl Eval {
 
     /// What is asked of measuring.
     fn asked(&self) -> Asked {
-        let data =
-            DataRequest { sources: self.data.clone(), gt: self.gt.clone(), frames: self.frames, maps: false };
+        let data = DataRequest { sources: self.data.clone(), gt: self.gt.clone(), frames: self.frames, maps: false };
         Asked {
             data,
             threshold: self.threshold,

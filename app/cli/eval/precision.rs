@@ -142,7 +142,9 @@ fn row(twin: &Twin<'_>, judged: &Judged) -> Value {
 fn calibration_in(twin: &Subject) -> Option<Value> {
     let model = onnx::read(&twin.bytes().ok()?).ok()?;
     let told: Value = serde_json::from_str(model.metadata(METADATA)?).ok()?;
-    Some(json!({"sha256": told["calibration_sha256"], "pictures": told["calibration_pictures"], "flags": told["flags"]}))
+    Some(
+        json!({"sha256": told["calibration_sha256"], "pictures": told["calibration_pictures"], "flags": told["flags"]}),
+    )
 }
 
 /// Hash and look of the pictures in a folder.
@@ -231,7 +233,11 @@ fn details(twin: &Twin<'_>, judged: &Judged, set: Option<&CalibrationSet>) -> St
             set.check.flags.iter().for_each(|flag| out += &format!("    {flag}\n"));
         }
         (None, Some(told)) => {
-            let _ = writeln!(out, "  calibration set, by its file: {} pictures, sha256 {}", told["pictures"], told["sha256"]);
+            let _ = writeln!(
+                out,
+                "  calibration set, by its file: {} pictures, sha256 {}",
+                told["pictures"], told["sha256"]
+            );
         }
         (None, None) => out += "  calibration set unknown: give it with --calibration-set\n",
     }

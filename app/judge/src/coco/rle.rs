@@ -96,12 +96,7 @@ impl Rle {
 
     /// From row-major bytes of a window of `size` (rows, columns) at row `top` and column `left`, non-zero inside; what lies
     /// beyond the mask is left out.
-    pub fn from_window(
-        (height, width): (u32, u32),
-        (top, left): (u32, u32),
-        size: (u32, u32),
-        window: &[u8],
-    ) -> Self {
+    pub fn from_window((height, width): (u32, u32), (top, left): (u32, u32), size: (u32, u32), window: &[u8]) -> Self {
         let (mut counts, mut inside, mut last) = (Vec::new(), false, 0);
         let mut turn = |set: bool, pixel: u32| {
             if set != inside {
