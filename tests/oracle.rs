@@ -230,20 +230,26 @@ fn two_cameras_at_once_are_as_good_as_one() {
 }
 
 #[test]
-fn who_runs_behind_a_van_for_more_than_half_a_second_comes_out_the_same_at_30_hz() {
-    // At 10 Hz the runner, hidden for 0.8 s, comes out as somebody else.
-    let hz = 30.0;
-    let scenario = root().join("tests/data/worlds/behind_a_van.toml");
-    // The only person ahead until the runner has crossed.
-    let mut seen: Vec<(f64, u64)> = Vec::new();
-    for (t_s, line) in lines(&Run { scenario, seconds: 3.0, ..Run::street(hz) }) {
-        let people = line["objects"].as_array().unwrap().iter().filter(|o| o["class"] == "person");
-        seen.extend(people.map(|o| (t_s, o["track"].as_u64().unwrap())));
+fn who_runs_behind_a_van_for_half_a_second_comes_out_the_same_at_any_rate() {
+    // Hidden for half a second at 6 m/s, for 0.8 s at 4 m/s; in the few frames around it half hidden, by a range that is the van's.
+    for (hz, speed_mps) in [(30.0, 4.0), (10.0, 4.0), (5.0, 4.0), (30.0, 6.0), (10.0, 6.0), (5.0, 6.0)] {
+        let folder = tempfile::tempdir().unwrap();
+        let scenario = folder.path().join("behind_a_van.toml");
+        let text = std::fs::read_to_string(root().join("tests/data/worlds/behind_a_van.toml")).unwrap();
+        let faster = text.replace("speed_mps = 4.0", &format!("speed_mps = {speed_mps:.1}"));
+        std::fs::write(&scenario, faster).unwrap();
+        // The only person ahead until the runner has crossed.
+        let mut seen: Vec<(f64, u64)> = Vec::new();
+        for (t_s, line) in lines(&Run { scenario, seconds: 3.0, ..Run::street(hz) }) {
+            let people = line["objects"].as_array().unwrap().iter().filter(|o| o["class"] == "person");
+            seen.extend(people.map(|o| (t_s, o["track"].as_u64().unwrap())));
+        }
+        let gap = seen.windows(2).map(|w| w[1].0 - w[0].0).fold(0.0, f64::max);
+        let ids: BTreeSet<u64> = seen.iter().map(|s| s.1).collect();
+        println!("{hz} Hz, {speed_mps} m/s: hidden for {gap:.2} s, ids {ids:?}");
+        assert!(gap > 0.49, "{hz} Hz: out of sight for {gap} s only");
+        assert_eq!(ids.len(), 1, "{hz} Hz: one runner, hidden for {gap:.2} s, got ids {ids:?}");
     }
-    let gap = seen.windows(2).map(|w| w[1].0 - w[0].0).fold(0.0, f64::max);
-    assert!(gap > 0.5, "{hz} Hz: out of sight for {gap} s only");
-    let ids: BTreeSet<u64> = seen.iter().map(|s| s.1).collect();
-    assert_eq!(ids.len(), 1, "{hz} Hz: one runner, hidden for {gap:.2} s, got ids {ids:?}");
 }
 
 #[test]

@@ -315,6 +315,44 @@ fn crowd(observations: &mut Vec<Observation>, random: &mut Random, boxes: bool, 
 }
 
 #[test]
+fn who_stands_where_expected_is_known_even_where_the_boxes_do_not_meet() {
+    for (off_m, same) in [(0.0, true), (2.5, false)] {
+        let mut bench = Bench::new();
+        for k in 0..8 {
+            let seen =
+                Observation { position: Some(point(20.0, 0.3 * f64::from(k))), ..boxed(300.0 - 5.0 * k as f32, 0.9) };
+            bench.step(0.1 * f64::from(k), &[seen]);
+        }
+        let moved = Observation { position: Some(point(20.0, 2.4 + off_m)), ..boxed(100.0, 0.9) };
+        bench.step(0.8, &[moved]);
+        assert_eq!(bench.out[0].track == Some(1), same, "{off_m} m from where it was expected");
+    }
+}
+
+#[test]
+fn a_sliver_from_behind_a_van_with_the_vans_range_is_who_went_behind_it() {
+    let mut bench = Bench::new();
+    let van_box = BoxPx { x0: 290.0, y0: 150.0, x1: 350.0, y1: 220.0 };
+    let mut ids = Vec::new();
+    let van = Observation { bbox: Some(van_box), position: Some(point(16.0, 0.0)), class: 1, ..boxed(0.0, 0.9) };
+    for k in 0..=10 {
+        let x0 = 400.0 - 11.6 * k as f32;
+        let whole = BoxPx { x0, y0: 175.0, x1: x0 + 16.0, y1: 205.0 };
+        let walker = |bbox, position| Observation { bbox: Some(bbox), position: Some(position), ..boxed(0.0, 0.9) };
+        let mut seen = vec![van];
+        match k {
+            0..=4 => seen.push(walker(whole, point(25.0, 0.5 * f64::from(k) - 3.0))),
+            // Out from behind the van, and what the LiDAR meets there is the van still.
+            10 => seen.push(walker(BoxPx { x1: van_box.x0, ..whole }, point(16.0, 0.6))),
+            _ => {}
+        }
+        bench.step(0.1 * f64::from(k), &seen);
+        ids.extend(bench.out.get(1).map(|out| out.track));
+    }
+    assert_eq!(ids, [ids[0]; 6], "the walker before and after");
+}
+
+#[test]
 fn a_warm_tracker_allocates_nothing() {
     let mut bench = Bench::new();
     let pose = Transform::identity();

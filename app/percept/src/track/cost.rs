@@ -37,6 +37,12 @@ const UNSEEN_FULL_S: f64 = 0.5;
 /// Full cost of a pair that only positions can judge.
 const POSITION_ONLY_COST: f64 = 0.8;
 
+/// Who stands no farther than this from where a track is expected may be it even where the boxes do not meet, metres:
+/// strides and swinging arms move a box by half its width, and two people do not walk closer.
+const SAME_PLACE_M: f64 = 0.8;
+/// Farther apart than this they are not compared at all, metres: room for what moved since an older measurement.
+const SAME_PLACE_ADMITTED_M: f64 = 3.0;
+
 /// An observation made ready: finite, its position in the frame the tracks are kept in.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Prepared {
@@ -45,6 +51,10 @@ pub(super) struct Prepared {
     pub(super) bbox: Option<BoxPx>,
     /// Which sides of the box are cut.
     pub(super) cuts: Cuts,
+    /// Those, and the sides that end at something larger which seems as near.
+    pub(super) beside: Cuts,
+    /// Whether anything hides one of its sides, or seems as near there: then its range may be that thing's.
+    pub(super) emerging: bool,
     /// How far its position is from the vehicle's origin, metres.
     pub(super) range_m: Option<f64>,
     pub(super) score: f32,
@@ -105,13 +115,15 @@ impl Gate {
         self.has_box && self.window.x0.is_nan()
     }
 
-    /// Whether `seen` may at all be this track: their grown boxes meet, or, where one of them has no box, their
-    /// positions are not too far apart. Cheap.
+    /// Whether `seen` may at all be this track: their grown boxes meet, or their positions are not too far apart, which
+    /// must be nearer where both have boxes. Cheap.
     pub(super) fn admits(&self, seen: &Prepared) -> bool {
         match &seen.bbox {
             Some(bbox) if self.has_box => {
                 let (w, g) = (&self.window, self.grow);
-                bbox.x0 - g < w.x1 && bbox.x1 + g > w.x0 && bbox.y0 - g < w.y1 && bbox.y1 + g > w.y0
+                let meet = bbox.x0 - g < w.x1 && bbox.x1 + g > w.x0 && bbox.y0 - g < w.y1 && bbox.y1 + g > w.y0;
+                let beside = |m: &Measured| (m.xyz - self.position).norm_squared() <= SAME_PLACE_ADMITTED_M.powi(2);
+                meet || seen.position.as_ref().is_some_and(beside)
             }
             _ => self.admits_position(seen),
         }
@@ -137,20 +149,27 @@ impl Gate {
 
     /// A box that comes out from behind something, with what is still hidden of it taken to be as the track expects.
     fn uncovered(&self, bbox: &BoxPx, seen: &Prepared) -> BoxPx {
-        let completed = seen.cuts.completed(bbox, &self.whole);
+        let completed = seen.beside.completed(bbox, &self.whole);
         self.picture.map_or(Some(completed), |p| p.shown(&completed, 0.0)).unwrap_or(*bbox)
     }
 
     fn box_and_position_cost(&self, track: &Track, bbox: &BoxPx, seen: &Prepared) -> f64 {
-        let compared = if track.phase == TrackPhase::Lost { self.uncovered(bbox, seen) } else { *bbox };
+        let lost = track.phase == TrackPhase::Lost;
+        let near = if self.admits_position(seen) { position_cost(track, seen) } else { None };
+        let compared = if lost { self.uncovered(bbox, seen) } else { *bbox };
         let box_cost = 1.0 - f64::from(self.window.iou(&grown(&compared, self.grow)));
         if track.motion.is_none() || seen.position.is_none() {
             return box_cost;
         }
+        if box_cost >= 1.0 && !stands_where_expected(track, seen) {
+            return f64::INFINITY;
+        }
         // A position beyond the gate is often a wrong depth and not another object: it costs in full, the box decides.
-        let near = if self.admits_position(seen) { position_cost(track, seen) } else { None };
         let position_cost = near.unwrap_or(1.0);
-        box_cost * (1.0 - POSITION_WEIGHT) + position_cost * POSITION_WEIGHT
+        let both = box_cost * (1.0 - POSITION_WEIGHT) + position_cost * POSITION_WEIGHT;
+        // What is seen of something that comes out from behind another is a sliver, whose range is often the other's or
+        // the background's: where it does not fit, the box is judged alone.
+        if lost && seen.emerging { both.min(box_cost) } else { both }
     }
 }
 
@@ -172,6 +191,11 @@ fn position_cost(track: &Track, seen: &Prepared) -> Option<f64> {
         let far_m = FAR_M.max(2.0 * measured.trace.sqrt());
         0.5 * d2 / GATE_D2 + 0.5 * (innovation / far_m).min(1.0)
     })
+}
+
+fn stands_where_expected(track: &Track, seen: &Prepared) -> bool {
+    let both = track.motion.as_ref().zip(seen.position.as_ref());
+    both.is_some_and(|(motion, measured)| motion.distance(measured).0 <= SAME_PLACE_M)
 }
 
 fn grown(b: &BoxPx, by: f32) -> BoxPx {

@@ -90,11 +90,30 @@ impl Cuts {
     }
 }
 
+/// Whether one thing hides another where their boxes meet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hides {
+    /// The other is nearer, or they do not meet.
+    No,
+    /// Both are as far away: of a sliver beside something larger, the points measured are often that thing's.
+    IfRangesErr,
+    /// The other is farther away.
+    Yes,
+}
+
 /// Whether `near` hides `far` where their boxes meet, each a box with its range in metres.
-pub(super) fn hides((near, near_m): (&BoxPx, f64), (far, far_m): (&BoxPx, f64)) -> bool {
+pub(super) fn hides((near, near_m): (&BoxPx, f64), (far, far_m): (&BoxPx, f64)) -> Hides {
     let (a, b) = (near, far);
     let meet = a.x0 <= b.x1 + CUT_PX && a.x1 >= b.x0 - CUT_PX && a.y0 <= b.y1 + CUT_PX && a.y1 >= b.y0 - CUT_PX;
-    meet && near_m + NEARER_M < far_m && far.height() >= HIDDEN_HEIGHT_MIN_PX
+    if !meet || far.height() < HIDDEN_HEIGHT_MIN_PX {
+        Hides::No
+    } else if near_m + NEARER_M < far_m {
+        Hides::Yes
+    } else if near_m < far_m + NEARER_M && near.width() > far.width() {
+        Hides::IfRangesErr
+    } else {
+        Hides::No
+    }
 }
 
 impl Picture {
@@ -144,7 +163,9 @@ mod tests {
     #[test]
     fn who_walks_behind_a_van_is_cut_at_its_edge_and_completed_beyond_it() {
         let (van, person) = (boxed(285.0, 150.0, 355.0, 228.0), boxed(350.0, 174.0, 360.0, 202.0));
-        assert!(hides((&van, 19.0), (&person, 25.0)) && !hides((&person, 25.0), (&van, 19.0)));
+        assert_eq!(hides((&van, 19.0), (&person, 25.0)), Hides::Yes);
+        assert_eq!(hides((&van, 19.0), (&person, 19.5)), Hides::IfRangesErr);
+        assert_eq!(hides((&person, 25.0), (&van, 19.0)), Hides::No);
         let mut cuts = Cuts::default();
         cuts.add_hidden_by(&person, &van);
         assert_eq!((cuts.x, cuts.y.any()), (CutEnds { low: true, high: false }, false));

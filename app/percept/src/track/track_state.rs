@@ -145,6 +145,10 @@ impl Track {
         self.phase = self.phase.after(TrackEvent::Seen { enough: self.hits >= config.confirm_hits });
         if let Some(bbox) = &seen.bbox {
             match &mut self.boxes {
+                // Known again by its place: where its box was sought says nothing of how it moves.
+                Some(boxes) if boxes.bbox().iou(bbox) <= 0.0 && seen.position.is_some() => {
+                    *boxes = BoxFilter::new(&seen.beside.completed(bbox, &boxes.bbox()));
+                }
                 Some(boxes) => boxes.update(bbox, seen.cuts, seen.score, late_s),
                 None => self.boxes = Some(BoxFilter::new(bbox)),
             }

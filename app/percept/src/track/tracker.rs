@@ -5,7 +5,7 @@ use nalgebra::{Isometry3, Matrix3, Rotation3};
 use super::associate::Associator;
 use super::config::TrackerConfig;
 use super::cost::{Gate, Prepared};
-use super::cuts::{Cuts, Picture, hides};
+use super::cuts::{Cuts, Hides, Picture, hides};
 use super::ego::{Ego, GroundFrame};
 use super::kind::Kind;
 use super::lifecycle::{TrackIds, TrackPhase};
@@ -253,6 +253,8 @@ impl Tracker {
                     index: index as u32,
                     bbox,
                     cuts,
+                    beside: cuts,
+                    emerging: false,
                     range_m: seen.position.map(|m| m.point.xyz.norm()),
                     score: seen.score,
                     listed: seen.listed,
@@ -273,13 +275,20 @@ impl Tracker {
             let Prepared { bbox: Some(bbox), range_m: Some(range_m), mut cuts, .. } = self.prepared[far] else {
                 continue;
             };
+            let mut beside = cuts;
             for near in &self.prepared {
                 let Some((other, other_m)) = near.bbox.zip(near.range_m) else { continue };
-                if hides((&other, other_m), (&bbox, range_m)) {
-                    cuts.add_hidden_by(&bbox, &other);
+                match hides((&other, other_m), (&bbox, range_m)) {
+                    Hides::Yes => {
+                        cuts.add_hidden_by(&bbox, &other);
+                        beside.add_hidden_by(&bbox, &other);
+                    }
+                    Hides::IfRangesErr => beside.add_hidden_by(&bbox, &other),
+                    Hides::No => {}
                 }
             }
-            self.prepared[far].cuts = cuts;
+            let emerging = beside != self.prepared[far].cuts;
+            self.prepared[far] = Prepared { cuts, beside, emerging, ..self.prepared[far] };
         }
     }
 
