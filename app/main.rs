@@ -5,8 +5,10 @@ use std::process::ExitCode;
 use clap::Parser;
 
 mod cli;
+mod engines;
 mod exit;
 mod launch;
+mod machine;
 mod measure;
 mod models;
 mod recording;

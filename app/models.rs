@@ -3,11 +3,12 @@
 //! A path may be an ONNX file (recognised, or told by a model.toml beside it), a folder with a model.toml, or the name of
 //! a folder under models/. Errors carry their exit code: 2 for what the user gave, 4 for a provider or hash not met.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use ocellus_infer::digest::check_digest;
 use ocellus_infer::{InferError, Library, Network, Provider, ProviderReport, Runtime, SessionOptions, library};
 use ocellus_percept::detection::Detection;
@@ -19,9 +20,11 @@ use serde_json::{Value, json};
 
 use crate::exit;
 
+mod located;
 mod vouched;
 pub mod written;
 
+pub use located::{Located, is_shipped, locate};
 pub use vouched::Vouched;
 
 /// What of a model is asked for.
@@ -35,12 +38,15 @@ pub struct ModelRequest {
     pub require: Option<String>,
     /// ONNX Runtime's own threads.
     pub intra_threads: usize,
+    /// Options handed to providers as they are.
+    pub options: BTreeMap<Provider, BTreeMap<String, String>>,
 }
 
 impl ModelRequest {
     /// The model at `path` on the providers its manifest names, else on the CPU.
     pub fn new(path: PathBuf) -> Self {
-        Self { path, providers: Vec::new(), require: None, intra_threads: SessionOptions::default().intra_threads }
+        let SessionOptions { intra_threads, provider_options: options, .. } = SessionOptions::default();
+        Self { path, providers: Vec::new(), require: None, intra_threads, options }
     }
 }
 
@@ -104,20 +110,12 @@ pub fn fetch_library() -> Result<Library> {
     Ok(library::setup(&mut |event| eprintln!("{event}"))?)
 }
 
-/// Whether `name` is a folder under models/ with a model.toml.
-pub fn is_shipped(name: &Path) -> bool {
-    shipped(name).is_some()
-}
-
 /// Loads a model.
 pub fn load(runtime: &Runtime, request: &ModelRequest) -> Result<Model> {
-    let (file, manifest) = locate(&request.path)?;
-    let text =
-        manifest.as_ref().map(|path| std::fs::read_to_string(path).context(path.display().to_string())).transpose();
-    let manifest_of = |text: &String| ModelManifest::parse(text);
-    let parsed = text.map_err(exit::usage)?.as_ref().map(manifest_of).transpose();
+    let located = locate(&request.path)?;
+    let parsed = located.read_manifest()?;
+    let Located { file, manifest } = located;
     let at = || manifest.as_ref().map_or_else(String::new, |path| path.display().to_string());
-    let parsed = parsed.with_context(at).map_err(exit::usage)?;
     if let Some(manifest) = &parsed {
         check_digest(&file, &manifest.sha256).map_err(exit::unmet)?;
     }
@@ -180,67 +178,23 @@ fn shape_inputs(network: &mut Network, spec: &ModelSpec) -> Result<()> {
     Ok(())
 }
 
-fn session_options(request: &ModelRequest, manifest: Option<&ModelManifest>) -> Result<SessionOptions> {
+/// Providers in the order they are asked, and the one that is required, by launch file and manifest.
+pub fn providers_of(
+    request: &ModelRequest,
+    manifest: Option<&ModelManifest>,
+) -> Result<(Vec<Provider>, Option<Provider>)> {
     let parse = |name: &String| Provider::from_str(name).map_err(exit::usage);
     let told = Some(&request.providers).filter(|told| !told.is_empty());
-    let by_default = SessionOptions::default();
     let providers = told.or(manifest.and_then(|m| m.providers.as_ref()));
     let providers = providers.map(|names| names.iter().map(parse).collect()).transpose()?;
-    Ok(SessionOptions {
-        providers: providers.unwrap_or(by_default.providers),
-        require: request.require.as_ref().or(manifest.and_then(|m| m.require.as_ref())).map(parse).transpose()?,
-        intra_threads: request.intra_threads,
-        ..by_default
-    })
+    let require = request.require.as_ref().or(manifest.and_then(|m| m.require.as_ref())).map(parse).transpose()?;
+    Ok((providers.unwrap_or(SessionOptions::default().providers), require))
 }
 
-/// The ONNX file of `path`, and the manifest that speaks for it.
-fn locate(path: &Path) -> Result<(PathBuf, Option<PathBuf>)> {
-    let folder = if path.is_dir() { Some(path.to_owned()) } else { shipped(path).filter(|_| !path.exists()) };
-    if let Some(folder) = folder {
-        let manifest = folder.join("model.toml");
-        let text = std::fs::read_to_string(&manifest)
-            .with_context(|| format!("{}: a model's folder holds a model.toml and its .onnx", manifest.display()))
-            .map_err(exit::usage)?;
-        let parsed =
-            ModelManifest::parse(&text).with_context(|| manifest.display().to_string()).map_err(exit::usage)?;
-        return Ok((folder.join(&parsed.file), Some(manifest)));
-    }
-    if !path.exists() {
-        let known = shipped_names().join(", ");
-        let known = if known.is_empty() { String::new() } else { format!("; models here: {known}") };
-        return Err(exit::usage(anyhow!("model {}: no such file, nor a folder under models/{known}", path.display())));
-    }
-    // A manifest beside a bare file speaks for it only where it names it.
-    let manifest = path.with_file_name("model.toml");
-    let names_it = |text: String| ModelManifest::parse(&text).is_ok_and(|m| Some(m.file.as_ref()) == path.file_name());
-    let speaks = std::fs::read_to_string(&manifest).is_ok_and(names_it);
-    Ok((path.to_owned(), speaks.then_some(manifest)))
-}
-
-/// Folders that may hold models/: here, and above the program itself.
-fn model_roots() -> Vec<PathBuf> {
-    let mut roots = vec![PathBuf::from("models")];
-    if let Ok(program) = std::env::current_exe() {
-        roots.extend(program.ancestors().skip(1).map(|folder| folder.join("models")));
-    }
-    roots
-}
-
-fn shipped(name: &Path) -> Option<PathBuf> {
-    if name.components().count() != 1 {
-        return None;
-    }
-    model_roots().into_iter().map(|root| root.join(name)).find(|folder| folder.join("model.toml").is_file())
-}
-
-fn shipped_names() -> Vec<String> {
-    let Some(root) = model_roots().into_iter().find(|root| root.is_dir()) else { return Vec::new() };
-    let Ok(entries) = std::fs::read_dir(root) else { return Vec::new() };
-    let folders = entries.flatten().filter(|e| e.path().join("model.toml").is_file());
-    let mut names: Vec<String> = folders.map(|e| e.file_name().to_string_lossy().into_owned()).collect();
-    names.sort();
-    names
+fn session_options(request: &ModelRequest, manifest: Option<&ModelManifest>) -> Result<SessionOptions> {
+    let (providers, require) = providers_of(request, manifest)?;
+    let (intra_threads, provider_options) = (request.intra_threads, request.options.clone());
+    Ok(SessionOptions { providers, require, intra_threads, provider_options })
 }
 
 impl Model {

@@ -13,6 +13,7 @@ mod live;
 mod measure;
 mod networks;
 mod oracle;
+mod prepare;
 mod quantize;
 mod replay;
 mod results;

@@ -16,6 +16,7 @@ mod eval;
 mod export;
 mod inspect;
 mod label;
+mod prepare;
 mod quantize;
 mod record;
 mod replay;
@@ -69,6 +70,8 @@ pub enum Verb {
     Label(label::Label),
     /// An INT8 or FP16 twin of a network, calibrated on real pictures.
     Quantize(quantize::Quantize),
+    /// Build engines ahead of a run and check them against the CPU.
+    Prepare(prepare::Prepare),
     /// Say what a drive, a model, a calibration or a launch file holds.
     Inspect(inspect::Inspect),
     /// Fetch ONNX Runtime into the user's cache.
@@ -93,6 +96,7 @@ impl Verb {
             Self::Distill(verb) => verb.run(),
             Self::Doctor(verb) => verb.run(),
             Self::Label(verb) => verb.run(),
+            Self::Prepare(verb) => verb.run(),
             Self::Quantize(verb) => verb.run(),
             Self::Inspect(verb) => verb.run(),
             Self::Setup(verb) => verb.run(),

@@ -71,6 +71,9 @@ pub struct Replay {
     /// The provider without which the run must not start (exit code 4).
     #[arg(long, value_name = "PROVIDER")]
     require: Option<String>,
+    /// Build engines that were not prepared, which may take minutes (see `ocellus prepare`).
+    #[arg(long)]
+    allow_build: bool,
     /// Refuse networks that no good Distillation Statement vouches for (exit code 4).
     #[arg(long)]
     require_statement: bool,
@@ -112,6 +115,7 @@ impl Replay {
         file.source.as_recorded = self.as_recorded.then_some(true);
         file.source.sensors = (!self.sensors.is_empty()).then_some(self.sensors);
         file.source.speed = Some(SpeedValue::Text(self.speed));
+        file.engines.allow_build = self.allow_build.then_some(true);
         file.runtime.threads = self.threads;
         file.runtime.ort_lib = self.ort_lib;
         file.fusion.wait_ms = self.wait_ms;

@@ -26,6 +26,9 @@ pub struct Run {
     /// Write results beside their frames as MCAP, for ROS 2 and Foxglove tools.
     #[arg(long, value_name = "FILE")]
     mcap: Option<PathBuf>,
+    /// Build engines that were not prepared, which may take minutes (see `ocellus prepare`).
+    #[arg(long)]
+    allow_build: bool,
     /// Print the summary as JSON.
     #[arg(long)]
     json: bool,
@@ -36,7 +39,9 @@ impl Run {
         let mut file = LaunchFile::read(&self.launch, &self.set)?;
         file.can.file = self.can.or(file.can.file);
         file.output.mcap = self.mcap.or(file.output.mcap);
-        let plan = Plan::from_file(&file)?;
+        let mut plan = Plan::from_file(&file)?;
+        plan.engines.launch = Some(self.launch);
+        plan.engines.allow_build |= self.allow_build;
         let summary = wire::run(&plan)?;
         summary.print(self.json)?;
         Ok(summary.outcome())

@@ -1,13 +1,16 @@
 //! A launch file as written: every key optional, unknown keys refused. Meaning and defaults are in [`super::plan`].
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use ocellus_percept::model::manifest::Precision;
 use serde::{Deserialize, Serialize};
 
 use super::assess::{RiskTable, VehicleTable};
 use super::can::CanTable;
 use super::clips::ClipsTable;
+use super::engines::{EnginesTable, Fallback};
 use super::faults::FaultsTable;
 use super::live::{CameraTable, LidarTable, LivePlan, LiveTable, LiveTables};
 use super::text;
@@ -41,6 +44,9 @@ pub struct LaunchFile {
     /// `[runtime]`: workers and the ONNX Runtime library.
     #[serde(default)]
     pub runtime: RuntimeTable,
+    /// `[engines]`: engines built ahead.
+    #[serde(default)]
+    pub engines: EnginesTable,
     /// `[fusion]`: how sensors are brought together.
     #[serde(default)]
     pub fusion: FusionTable,
@@ -114,6 +120,14 @@ pub struct ModelTable {
     pub nms: Option<f32>,
     /// Most detections per picture.
     pub max: Option<usize>,
+    /// What an engine of it computes with.
+    pub precision: Option<Precision>,
+    /// What may stand in where its engine is not to be trusted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fallback: Vec<Fallback>,
+    /// `[model.options.<provider>]`: handed to the provider as it stands.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub options: BTreeMap<String, toml::Table>,
 }
 
 /// `[runtime]`
@@ -204,12 +218,13 @@ impl LaunchFile {
 
     fn resolve_against(&mut self, folder: &Path) {
         let source = &mut self.source;
-        let paths = [&mut source.drive, &mut source.calib, &mut source.meta, &mut self.runtime.ort_lib];
+        let runtime = [&mut self.runtime.ort_lib, &mut self.engines.cache];
+        let paths = [&mut source.drive, &mut source.calib, &mut source.meta].into_iter().chain(runtime);
         let cameras = self.camera.iter_mut().flat_map(|c| [&mut c.world, &mut c.drive, &mut c.calib]);
         let lidars = self.lidar.iter_mut().flat_map(|l| [&mut l.world, &mut l.drive, &mut l.calib, &mut l.meta]);
         let sensors = cameras.chain(lidars).flatten();
         let models = self.model.iter_mut().filter_map(|m| m.path.as_mut());
-        for path in paths.into_iter().flatten().chain(sensors).chain(models) {
+        for path in paths.flatten().chain(sensors).chain(models) {
             // A bare model name stays a name; a path that is there stays as it is.
             let beside = folder.join(&*path);
             if path.is_relative() && beside.exists() {

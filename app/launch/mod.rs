@@ -5,6 +5,7 @@
 mod assess;
 mod can;
 mod clips;
+mod engines;
 pub mod faults;
 pub mod file;
 pub mod live;
@@ -15,8 +16,9 @@ mod udp;
 pub use assess::AssessPlan;
 pub use can::CanPlan;
 pub use clips::ClipsPlan;
+pub use engines::{EnginesPlan, Fallback};
 pub use faults::{Fault, FaultKind, FaultPlan};
 pub use file::LaunchFile;
 pub use live::{LivePlan, SensorPlan, SensorSource};
-pub use plan::{LIVE, ModelPlan, Plan, Speed, TRUTH, ViewerPlan};
+pub use plan::{LIVE, ModelPlan, NetworksPlan, Plan, Speed, TRUTH, ViewerPlan};
 pub use udp::UdpPlan;

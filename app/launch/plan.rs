@@ -8,6 +8,7 @@ use ocellus_percept::model::Thresholds;
 use super::assess::AssessPlan;
 use super::can::CanPlan;
 use super::clips::ClipsPlan;
+use super::engines::{EnginePlan, EnginesPlan};
 use super::file::{LaunchFile, ModelTable, SpeedValue};
 use super::live::LivePlan;
 use crate::exit;
@@ -56,6 +57,8 @@ pub struct ModelPlan {
     pub nms: Option<f32>,
     /// Most detections per picture; the model's own where `None`.
     pub max: Option<usize>,
+    /// What an engine of it is built with.
+    pub engine: EnginePlan,
 }
 
 /// Where pictures are shown.
@@ -100,6 +103,8 @@ pub struct Plan {
     pub threads: usize,
     /// The ONNX Runtime library, where told.
     pub ort_lib: Option<PathBuf>,
+    /// How engines are kept and checked.
+    pub engines: EnginesPlan,
     /// How long a camera frame waits for a later sweep, seconds of sensor time.
     pub fusion_wait_s: f64,
     /// Oldest sweep that is still used, seconds of sensor time.
@@ -122,6 +127,28 @@ pub struct Plan {
     pub viewer: ViewerPlan,
 }
 
+/// The networks of a launch file alone, for what runs none of the rest.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NetworksPlan {
+    /// The networks.
+    pub models: Vec<ModelPlan>,
+    /// How engines are kept and checked.
+    pub engines: EnginesPlan,
+    /// The ONNX Runtime library, where told.
+    pub ort_lib: Option<PathBuf>,
+}
+
+impl NetworksPlan {
+    /// Validates the networks of a launch file. Errors carry exit code 2.
+    pub fn from_file(file: &LaunchFile) -> Result<Self> {
+        let validate = || -> Result<Self> {
+            let engines = EnginesPlan::new(&file.engines)?;
+            Ok(Self { models: networks(file)?, engines, ort_lib: file.runtime.ort_lib.clone() })
+        };
+        validate().map_err(exit::usage)
+    }
+}
+
 impl ModelPlan {
     /// What of the model is asked for.
     pub fn request(&self) -> ModelRequest {
@@ -130,6 +157,7 @@ impl ModelPlan {
             providers: self.providers.clone(),
             require: self.require.clone(),
             intra_threads: self.intra_threads,
+            options: self.engine.options.clone(),
         }
     }
 
@@ -174,9 +202,6 @@ impl Plan {
         if let Some(height) = file.fusion.camera_height_m {
             in_range("fusion.camera_height_m", height, 0.05, 20.0)?;
         }
-        let is_truth = |table: &ModelTable| table.path.as_deref() == Some(Path::new(TRUTH));
-        let networks = file.model.iter().enumerate().filter(|(_, m)| !is_truth(m));
-        let models = networks.map(|(i, m)| model(i, m)).collect::<Result<_>>()?;
         Ok(Self {
             written: toml::to_string(file)?,
             require_statement: file.require_statement.unwrap_or(false),
@@ -188,10 +213,11 @@ impl Plan {
             as_recorded: file.source.as_recorded.unwrap_or(false),
             sensors: file.source.sensors.clone(),
             speed: speed(file.source.speed.as_ref())?,
-            models,
+            models: networks(file)?,
             truth: file.model.iter().any(is_truth),
             threads,
             ort_lib: file.runtime.ort_lib.clone(),
+            engines: EnginesPlan::new(&file.engines)?,
             fusion_wait_s: wait_ms * 1e-3,
             sweep_age_s_max: age_ms * 1e-3,
             camera_height_m: file.fusion.camera_height_m,
@@ -228,6 +254,14 @@ fn speed(value: Option<&SpeedValue>) -> Result<Speed> {
     Ok(Speed::Factor(factor))
 }
 
+fn is_truth(table: &ModelTable) -> bool {
+    table.path.as_deref() == Some(Path::new(TRUTH))
+}
+
+fn networks(file: &LaunchFile) -> Result<Vec<ModelPlan>> {
+    file.model.iter().enumerate().filter(|(_, m)| !is_truth(m)).map(|(i, m)| model(i, m)).collect()
+}
+
 fn model(index: usize, table: &ModelTable) -> Result<ModelPlan> {
     let key = |name: &str| format!("model.{index}.{name}");
     let path = table.path.clone().ok_or_else(|| missing(&key("path"), "an ONNX file or the name of a model"))?;
@@ -253,6 +287,7 @@ fn model(index: usize, table: &ModelTable) -> Result<ModelPlan> {
         score: table.score,
         nms: table.nms,
         max: table.max,
+        engine: EnginePlan::new(index, table.precision, &table.fallback, &table.options)?,
     })
 }
 

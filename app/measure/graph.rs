@@ -112,6 +112,11 @@ impl Tapped {
 
 /// Multiply-accumulates of one run on `image`, from the shapes its layers really have.
 pub fn macs(runtime: &Runtime, spec: &ModelSpec, bytes: &[u8], image: &Image) -> Result<u64> {
+    Ok(macs_by_node(runtime, spec, bytes, image)?.values().sum())
+}
+
+/// The same by the names of nodes.
+pub fn macs_by_node(runtime: &Runtime, spec: &ModelSpec, bytes: &[u8], image: &Image) -> Result<BTreeMap<String, u64>> {
     let graph = onnx::read(bytes)?.graph.unwrap_or_default();
     let nodes: Vec<&NodeProto> = graph.node.iter().filter(|n| is_layer(n)).collect();
     let produced: Vec<&String> = graph.node.iter().flat_map(|n| &n.output).collect();
@@ -126,7 +131,13 @@ pub fn macs(runtime: &Runtime, spec: &ModelSpec, bytes: &[u8], image: &Image) ->
     let outputs: Vec<String> = nodes.iter().filter_map(|n| n.output.first().cloned()).collect();
     let tapped = Tapped::new(runtime, spec, bytes, &wanted).or_else(|_| Tapped::new(runtime, spec, bytes, &outputs));
     let shapes: BTreeMap<String, Vec<usize>> = tapped?.run(image)?.into_iter().map(|b| (b.name, b.shape)).collect();
-    nodes.iter().map(|node| of_node(node, &graph, &shapes).with_context(|| node.label().to_owned())).sum()
+    let mut by_node = BTreeMap::new();
+    for node in nodes {
+        // Nodes without a name share one: their sum is right.
+        let macs = of_node(node, &graph, &shapes).with_context(|| node.label().to_owned())?;
+        *by_node.entry(node.name.clone().unwrap_or_default()).or_default() += macs;
+    }
+    Ok(by_node)
 }
 
 /// Output elements times the products that each sums.

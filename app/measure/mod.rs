@@ -22,7 +22,7 @@ pub mod manifest;
 pub mod parts;
 mod picture;
 pub mod planted;
-mod power;
+pub mod power;
 pub mod robust;
 pub mod statement;
 pub mod subject;

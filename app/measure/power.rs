@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use ocellus_judge::energy::{EnergyReport, EnergySource, joules_from_counter};
 
+use crate::machine;
+
 /// How long an idle machine is looked at first.
 const IDLE_LOOK: Duration = Duration::from_millis(400);
 /// Ticks a second of `/proc/self/stat`: Linux's USER_HZ on every machine we build for.
@@ -19,8 +21,11 @@ const JETSON_INPUT: &str = "VDD_IN";
 enum Sensor {
     /// Counters in microjoules and where each wraps.
     Rapl(Vec<(PathBuf, u64)>),
-    /// Millivolts and milliamperes of a rail.
-    Ina { millivolts: PathBuf, milliamperes: PathBuf },
+    /// The rails of a Jetson, below this root.
+    Ina {
+        /// `/` outside tests.
+        root: PathBuf,
+    },
     /// Nothing, and why.
     None(String),
 }
@@ -125,19 +130,12 @@ fn rapl(root: &Path) -> Vec<(PathBuf, u64)> {
 }
 
 fn ina(root: &Path) -> Option<Sensor> {
-    for device in folders(&root.join("sys/bus/i2c/drivers/ina3221")) {
-        for hwmon in folders(&device.join("hwmon")) {
-            for channel in 1..=3 {
-                let label = std::fs::read_to_string(hwmon.join(format!("in{channel}_label"))).unwrap_or_default();
-                let millivolts = hwmon.join(format!("in{channel}_input"));
-                let milliamperes = hwmon.join(format!("curr{channel}_input"));
-                if label.trim() == JETSON_INPUT && number(&millivolts).is_some() && number(&milliamperes).is_some() {
-                    return Some(Sensor::Ina { millivolts, milliamperes });
-                }
-            }
-        }
-    }
-    None
+    input_watts(root).map(|_| Sensor::Ina { root: root.to_owned() })
+}
+
+/// Watts of the whole module of a Jetson below `root`.
+fn input_watts(root: &Path) -> Option<f64> {
+    machine::rails(root).into_iter().find(|rail| rail.name == JETSON_INPUT).map(|rail| rail.watts)
 }
 
 fn counters(sensor: &Sensor) -> Vec<u64> {
@@ -148,8 +146,8 @@ fn counters(sensor: &Sensor) -> Vec<u64> {
 }
 
 fn watts(sensor: &Sensor) -> Option<f64> {
-    let Sensor::Ina { millivolts, milliamperes } = sensor else { return None };
-    Some(number(millivolts)? as f64 * number(milliamperes)? as f64 * 1e-6)
+    let Sensor::Ina { root } = sensor else { return None };
+    input_watts(root)
 }
 
 /// Watts of a machine that does nothing for us.

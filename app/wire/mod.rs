@@ -9,6 +9,7 @@ mod clips;
 mod frame;
 mod infer;
 mod live;
+mod machine;
 mod notes;
 mod obstacles;
 mod outputs;
@@ -21,6 +22,7 @@ mod source;
 mod summary;
 mod truth;
 
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -42,6 +44,7 @@ use ocellus_sinks::viewer::{LogLevel, Scene, VehicleOutline, Viewer, ViewerMode}
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use crate::engines::{self, EngineInUse};
 use crate::exit;
 use crate::launch::{ModelPlan, Plan, Speed, TRUTH, ViewerPlan};
 use crate::models::{self, Model};
@@ -53,6 +56,7 @@ use classes::Classes;
 use clips::{About, CLIP_RING, Clips};
 use frame::{Item, Message};
 use infer::{Infer, Job, Times, dispatch};
+use machine::MachineWatch;
 use notes::Notes;
 use outputs::{Outputs, feed_viewer, objects_in, write_objects};
 use perceive::{Perceive, PerceiveParts, SWEEPS_KEPT};
@@ -118,28 +122,30 @@ fn run_on(plan: &Plan, (drive, live): (Arc<dyn Drive>, Option<live::Sensors>), n
     if let Some(live) = &mut live {
         live.begin(&chosen.sensors);
     }
-    let models = load_models(plan, &notes)?;
+    let (models, engines) = load_models(plan, &notes)?;
     let truth = if plan.truth { Some(Truth::of(&drive).ok_or_else(|| no_labels(plan))?) } else { None };
     sensors::check_models(plan, &chosen, &models)?;
     let writer = objects_in(&plan.out)?;
-    let run = provenance::before(plan, drive.as_ref(), &chosen, &models)?;
+    let run = provenance::before(plan, drive.as_ref(), &chosen, (&models, &engines))?;
 
     let recording_lost = !drive.info().lost.is_empty();
     let started = Instant::now();
+    let machine = MachineWatch::begin(Path::new("/"), &notes)?;
     let seen = Arc::new(Mutex::new(Seen::default()));
     let health = live.as_ref().map(live::Sensors::health);
-    let pipeline = Pipeline { plan, drive, chosen, truth, latency, notes, seen, crew: Crew::new() };
+    let pipeline = Pipeline { plan, drive, chosen, truth, latency, notes, seen, machine, crew: Crew::new() };
     let report = match live {
-        Some(live) => live::start(&pipeline, live, models, (writer, &ledger))?,
+        Some(live) => live::start(&pipeline, live, (models, engines), (writer, &ledger))?,
         None => pipeline.start(models, writer)?,
     };
-    let Pipeline { latency, notes, seen, crew, .. } = pipeline;
+    let Pipeline { latency, notes, seen, machine, crew, .. } = pipeline;
     let seen = seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let ended = Ended {
         out: plan.out.clone(),
         ledger: ledger.snapshot(),
         latency: latency.snapshot(),
         queues: crew.queue_stats(),
+        machine: machine.report(),
         crew: report,
         notes,
         seen,
@@ -165,14 +171,20 @@ fn no_labels(plan: &Plan) -> anyhow::Error {
     ))
 }
 
-fn load_models(plan: &Plan, notes: &Notes) -> Result<Vec<Model>> {
+/// The networks, and what runs those whose providers build engines.
+fn load_models(plan: &Plan, notes: &Notes) -> Result<(Vec<Model>, Vec<EngineInUse>)> {
+    let (mut loaded, mut engines) = (Vec::new(), Vec::new());
     if plan.models.is_empty() {
-        return Ok(Vec::new());
+        return Ok((loaded, engines));
     }
     let runtime = models::start_runtime(plan.ort_lib.as_deref())?;
-    let mut loaded = Vec::new();
     for model in &plan.models {
-        let mut loaded_model = models::load(&runtime, &model.request())?;
+        let (mut loaded_model, engine) = engines::load(&runtime, &plan.engines, model)?;
+        if let Some(engine) = &engine {
+            engine.instead_of.iter().for_each(|why| notes.say("fallback", why.clone()));
+            notes.say("engine", engine.line());
+        }
+        engines.extend(engine);
         let name = loaded_model.spec.name.clone();
         if let Some(why) = loaded_model.statement.why_not().filter(|_| plan.require_statement) {
             return Err(exit::unmet(anyhow!("{name}: a good Distillation Statement is required: {why}")));
@@ -186,7 +198,7 @@ fn load_models(plan: &Plan, notes: &Notes) -> Result<Vec<Model>> {
         model.apply_thresholds(&mut loaded_model.spec.thresholds);
         loaded.push(loaded_model);
     }
-    Ok(loaded)
+    Ok((loaded, engines))
 }
 
 /// A run being built.
@@ -198,6 +210,7 @@ struct Pipeline<'a> {
     latency: Latency,
     notes: Notes,
     seen: Arc<Mutex<Seen>>,
+    machine: MachineWatch,
     crew: Crew,
 }
 

@@ -8,11 +8,17 @@ use ocellus_sense::Drive;
 use serde_json::{Map, Value, json};
 
 use super::sensors::Chosen;
+use crate::engines::EngineInUse;
 use crate::launch::Plan;
 use crate::models::Model;
 
 /// The part of run.json that is known before the first frame.
-pub fn before(plan: &Plan, drive: &dyn Drive, chosen: &Chosen, models: &[Model]) -> Result<Map<String, Value>> {
+pub fn before(
+    plan: &Plan,
+    drive: &dyn Drive,
+    chosen: &Chosen,
+    (models, engines): (&[Model], &[EngineInUse]),
+) -> Result<Map<String, Value>> {
     let info = drive.info();
     let library = models.first().map(|m| &m.library);
     let mut run = Map::new();
@@ -52,6 +58,7 @@ pub fn before(plan: &Plan, drive: &dyn Drive, chosen: &Chosen, models: &[Model])
     );
     run.insert("calibration".into(), calibration(info.rig_source.as_deref(), plan.calib.as_deref())?);
     run.insert("models".into(), models.iter().map(Model::to_json).collect::<Vec<_>>().into());
+    run.insert("engines".into(), json!(engines));
     run.insert("truth_as_detector".into(), plan.truth.into());
     run.insert(
         "threads".into(),

@@ -13,6 +13,7 @@ use ocellus_sinks::files::{RunFile, write_run_file};
 use serde_json::{Map, Value, json};
 
 use super::live::HealthReport;
+use super::machine::MachineReport;
 use super::notes::Notes;
 use super::source::AS_RECORDED;
 use crate::exit::Outcome;
@@ -27,6 +28,8 @@ pub struct Ended {
     pub latency: LatencySnapshot,
     /// Queues.
     pub queues: Vec<QueueStats>,
+    /// The computer's state meanwhile.
+    pub machine: MachineReport,
     /// How the threads ended.
     pub crew: CrewReport,
     /// What was said.
@@ -87,7 +90,7 @@ impl Ended {
     /// Writes ledger.json, latency.json and run.json.
     pub fn write(mut self) -> Result<Summary> {
         write_run_file(&self.out, RunFile::Ledger, &self.ledger)?;
-        write_run_file(&self.out, RunFile::Latency, &latency_json(&self.latency, &self.queues))?;
+        write_run_file(&self.out, RunFile::Latency, &latency_json(&self.latency, &self.queues, &self.machine))?;
         let notes: Vec<Value> =
             self.notes.summary().iter().map(|n| json!({"kind": n.kind, "count": n.count, "first": n.first})).collect();
         self.run.insert("notes".into(), notes.into());
@@ -101,7 +104,7 @@ impl Ended {
     }
 }
 
-fn latency_json(latency: &LatencySnapshot, queues: &[QueueStats]) -> Value {
+fn latency_json(latency: &LatencySnapshot, queues: &[QueueStats], machine: &MachineReport) -> Value {
     let rows = |part: &BTreeMap<String, Figures>| -> Map<String, Value> {
         part.iter().map(|(name, f)| (name.clone(), figures_json(f))).collect()
     };
@@ -110,6 +113,7 @@ fn latency_json(latency: &LatencySnapshot, queues: &[QueueStats]) -> Value {
         "queue_waits": rows(&latency.queues),
         "end_to_end": rows(&latency.end_to_end),
         "queues": queues,
+        "machine": machine,
     })
 }
 
@@ -147,7 +151,7 @@ impl Summary {
         json!({
             "out": e.out, "frames": e.seen.frames, "objects": e.seen.objects, "tracks": e.seen.tracks, "wall_s": e.wall_s,
             "nearest": e.seen.nearest.as_ref().map(|(d, c, s)| json!({"distance_m": d, "class": c, "distance_source": s})),
-            "ledger": e.ledger, "latency": latency_json(&e.latency, &e.queues), "run": e.run,
+            "ledger": e.ledger, "latency": latency_json(&e.latency, &e.queues, &e.machine), "run": e.run,
         })
     }
 

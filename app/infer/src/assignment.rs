@@ -12,7 +12,7 @@ use ort::session::Session;
 use ort::sys::OrtStatusPtr;
 
 use crate::library::{Library, TELLS_NODES};
-use crate::provider::NodeShare;
+use crate::provider::{AssignedNode, NodeShare};
 
 /// Version of the C interface that first had these functions.
 const API: u32 = 24;
@@ -26,6 +26,8 @@ const SUBGRAPHS: usize = 407;
 const PROVIDER_NAME: usize = 408;
 /// Place of `EpAssignedSubgraph_GetNodes`.
 const NODES: usize = 409;
+/// Place of `EpAssignedNode_GetName`.
+const NODE_NAME: usize = 410;
 /// Place of `EpAssignedNode_GetOperatorType`.
 const OPERATOR_TYPE: usize = 412;
 
@@ -35,28 +37,35 @@ type GetList =
 /// Gives a string that belongs to the session.
 type GetText = unsafe extern "system" fn(of: *const c_void, text: *mut *const c_char) -> OrtStatusPtr;
 
+/// Who runs what: by ONNX Runtime's names of providers, shares and single nodes.
+pub(crate) type Assignment = (BTreeMap<String, NodeShare>, BTreeMap<String, Vec<AssignedNode>>);
+
 /// Nodes per provider of `session`, which was made with [`RECORD`] set; `None` where the library is too old to tell.
 ///
 /// # Errors
 /// What ONNX Runtime says.
-pub(crate) fn nodes_per_provider(
-    library: &Library,
-    session: &Session,
-) -> Result<Option<BTreeMap<String, NodeShare>>, ort::Error> {
+pub(crate) fn nodes_per_provider(library: &Library, session: &Session) -> Result<Option<Assignment>, ort::Error> {
     let Some(table) = Table::of(library) else { return Ok(None) };
-    let mut per_provider: BTreeMap<String, BTreeMap<String, usize>> = BTreeMap::new();
+    let mut assigned: BTreeMap<String, Vec<AssignedNode>> = BTreeMap::new();
     for subgraph in table.list(SUBGRAPHS, session.ptr().cast())? {
-        let operators = per_provider.entry(table.text(PROVIDER_NAME, *subgraph)?).or_default();
+        let mine = assigned.entry(table.text(PROVIDER_NAME, *subgraph)?).or_default();
         for node in table.list(NODES, *subgraph)? {
-            *operators.entry(table.text(OPERATOR_TYPE, *node)?).or_default() += 1;
+            let (name, operator) = (table.text(NODE_NAME, *node)?, table.text(OPERATOR_TYPE, *node)?);
+            mine.push(AssignedNode { name, operator });
         }
     }
-    let all: usize = per_provider.values().flat_map(BTreeMap::values).sum();
-    let shares = per_provider.into_iter().map(|(provider, operators)| {
-        let nodes = operators.values().sum();
-        (provider, NodeShare { nodes, share: nodes as f64 / all.max(1) as f64, operators })
-    });
-    Ok(Some(shares.collect()))
+    Ok(Some((shares(&assigned), assigned)))
+}
+
+/// Nodes counted by provider and operator.
+pub(crate) fn shares(assigned: &BTreeMap<String, Vec<AssignedNode>>) -> BTreeMap<String, NodeShare> {
+    let all: usize = assigned.values().map(Vec::len).sum();
+    let share = |nodes: &Vec<AssignedNode>| {
+        let mut operators = BTreeMap::new();
+        nodes.iter().for_each(|node| *operators.entry(node.operator.clone()).or_default() += 1);
+        NodeShare { nodes: nodes.len(), share: nodes.len() as f64 / all.max(1) as f64, operators }
+    };
+    assigned.iter().map(|(provider, nodes)| (provider.clone(), share(nodes))).collect()
 }
 
 /// `OrtApi` of version [`API`], as the table of pointers that it is.

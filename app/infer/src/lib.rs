@@ -9,6 +9,7 @@
 
 mod assignment;
 pub mod digest;
+pub mod engine;
 mod error;
 pub mod library;
 mod network;
@@ -18,6 +19,6 @@ mod runtime;
 
 pub use error::InferError;
 pub use library::{Library, LibraryError};
-pub use network::{INTRA_THREADS, Network, SessionOptions};
-pub use provider::{NodeShare, Provider, ProviderFailure, ProviderReport, UnknownProvider};
+pub use network::{INTRA_THREADS, Network, SessionOptions, registers};
+pub use provider::{AssignedNode, NodeShare, Provider, ProviderFailure, ProviderReport, UnknownProvider};
 pub use runtime::{LogLine, Runtime};

@@ -54,28 +54,41 @@ impl Provider {
         }
     }
 
-    /// What ort registers, with `options` handed on as they are; `None` for the CPU, which is always there.
-    ///
-    /// Providers with threads of their own get `threads`, unless an option says otherwise. Neither key nor value may
-    /// hold a NUL byte.
-    pub(crate) fn dispatch(
-        self,
-        options: &BTreeMap<String, String>,
-        threads: usize,
-    ) -> Option<ExecutionProviderDispatch> {
-        macro_rules! with_options {
+    /// Whether it builds engines: minutes of work that are kept in files, and wrong where the files are stale.
+    pub fn builds_engines(self) -> bool {
+        matches!(self, Provider::Tensorrt | Provider::Openvino)
+    }
+
+    /// Every key and value that is handed to it: `options` as they are and, where it has threads of its own, `threads` of them
+    /// unless an option says otherwise.
+    pub fn pairs(self, options: &BTreeMap<String, String>, threads: usize) -> BTreeMap<String, String> {
+        let own_threads = match self {
+            Provider::Openvino => Some("num_of_threads"),
+            Provider::Xnnpack => Some("intra_op_num_threads"),
+            Provider::Tensorrt | Provider::Cuda | Provider::Cpu => None,
+        };
+        let mut pairs: BTreeMap<String, String> =
+            own_threads.map(|key| (key.to_owned(), threads.to_string())).into_iter().collect();
+        pairs.extend(options.iter().map(|(key, value)| (key.clone(), value.clone())));
+        pairs
+    }
+
+    /// What ort registers, with `pairs` handed on as they are; `None` for the CPU, which is always there. Neither key nor
+    /// value may hold a NUL byte.
+    pub(crate) fn dispatch(self, pairs: &BTreeMap<String, String>) -> Option<ExecutionProviderDispatch> {
+        macro_rules! with_pairs {
             ($provider:expr) => {
-                options.iter().fold($provider, |provider, (key, value)| provider.with_arbitrary_config(key, value))
+                pairs
+                    .iter()
+                    .fold($provider, |provider, (key, value)| provider.with_arbitrary_config(key, value))
+                    .build()
             };
         }
         let dispatch = match self {
-            Provider::Tensorrt => with_options!(ep::TensorRT::default()).build(),
-            Provider::Cuda => with_options!(ep::CUDA::default()).build(),
-            Provider::Openvino => with_options!(ep::OpenVINO::default().with_num_threads(threads)).build(),
-            Provider::Xnnpack => {
-                let own = ep::XNNPACK::default().with_arbitrary_config("intra_op_num_threads", threads);
-                with_options!(own).build()
-            }
+            Provider::Tensorrt => with_pairs!(ep::TensorRT::default()),
+            Provider::Cuda => with_pairs!(ep::CUDA::default()),
+            Provider::Openvino => with_pairs!(ep::OpenVINO::default()),
+            Provider::Xnnpack => with_pairs!(ep::XNNPACK::default()),
             Provider::Cpu => return None,
         };
         Some(dispatch.error_on_failure())
@@ -132,6 +145,15 @@ pub struct NodeShare {
     pub operators: BTreeMap<String, usize>,
 }
 
+/// One node of the graph, as the file names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AssignedNode {
+    /// Its name; empty where the file gives it none.
+    pub name: String,
+    /// Its operator.
+    pub operator: String,
+}
+
 /// What was asked for and what runs a network.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ProviderReport {
@@ -145,6 +167,9 @@ pub struct ProviderReport {
     pub nodes: BTreeMap<String, NodeShare>,
     /// Whether the library told which provider runs which node.
     pub nodes_known: bool,
+    /// The nodes themselves, by provider; they are not written down.
+    #[serde(skip)]
+    pub assigned: BTreeMap<String, Vec<AssignedNode>>,
 }
 
 impl ProviderReport {
@@ -208,6 +233,15 @@ mod tests {
     }
 
     #[test]
+    fn options_are_handed_on_as_they_are_and_win_over_our_threads() {
+        let told: BTreeMap<String, String> = [("num_of_threads".to_owned(), "7".to_owned())].into();
+        assert_eq!(Provider::Openvino.pairs(&told, 2), told);
+        assert_eq!(Provider::Openvino.pairs(&BTreeMap::new(), 2)["num_of_threads"], "2");
+        assert_eq!(Provider::Xnnpack.pairs(&BTreeMap::new(), 3)["intra_op_num_threads"], "3");
+        assert!(Provider::Tensorrt.pairs(&BTreeMap::new(), 2).is_empty());
+    }
+
+    #[test]
     fn a_report_says_why_a_provider_does_not_run() {
         let share = |nodes, share| NodeShare { nodes, share, operators: BTreeMap::new() };
         let report = ProviderReport {
@@ -216,6 +250,7 @@ mod tests {
             failed: vec![ProviderFailure { provider: Provider::Tensorrt, reason: "not in this build".to_owned() }],
             nodes: [("CPUExecutionProvider".to_owned(), share(4, 1.0))].into(),
             nodes_known: true,
+            ..ProviderReport::default()
         };
         assert_eq!(report.why_not(Provider::Cpu), None);
         assert_eq!(report.why_not(Provider::Tensorrt).unwrap(), "not in this build");

@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod bad_files;
+mod engines;
 mod formulas;
 mod library;
 mod providers;

@@ -11,7 +11,11 @@ use ocellus_flow::threads::Crew;
 use ocellus_percept::report::SensorState;
 use ocellus_sinks::http::{HttpServer, Response};
 
+use serde::Serialize;
+
 use super::health::{Health, HealthReport};
+use crate::engines::EngineInUse;
+use crate::wire::machine::MachineWatch;
 
 /// How often those who ask are looked after.
 const LOOK: Duration = Duration::from_millis(25);
@@ -26,6 +30,18 @@ pub struct Metrics {
     pub crew: Crew,
     /// Sensors.
     pub health: Arc<Health>,
+    /// What runs networks whose providers build engines.
+    pub engines: Vec<EngineInUse>,
+    /// The computer.
+    pub machine: Option<MachineWatch>,
+}
+
+/// What `/health` answers.
+#[derive(Serialize)]
+struct HealthPage<'a> {
+    #[serde(flatten)]
+    sensors: &'a HealthReport,
+    engines: &'a [EngineInUse],
 }
 
 impl Metrics {
@@ -41,7 +57,9 @@ impl Metrics {
             "/metrics" => Response { status: 200, content_type: "text/plain; version=0.0.4", body: self.prometheus() },
             "/health" => {
                 let report = self.health.report();
-                let body = serde_json::to_string_pretty(&report).unwrap_or_default() + "\n";
+                let body = serde_json::to_string_pretty(&HealthPage { sensors: &report, engines: &self.engines })
+                    .unwrap_or_default()
+                    + "\n";
                 Response { status: if is_well(&report) { 200 } else { 503 }, content_type: "application/json", body }
             }
             _ => Response::not_found(),
@@ -52,6 +70,8 @@ impl Metrics {
         let mut text = Text(String::new());
         self.frames(&mut text);
         self.sensors(&mut text);
+        self.engines(&mut text);
+        self.machine(&mut text);
         self.times(&mut text);
         text.kind("ocellus_queue_depth", "gauge", "Elements in a queue now.");
         let queues = self.crew.queue_stats();
@@ -111,6 +131,37 @@ impl Metrics {
         ] {
             text.kind(name, "counter", help);
             text.row(name, &[], value as f64);
+        }
+    }
+
+    fn engines(&self, text: &mut Text) {
+        text.kind("ocellus_engine", "gauge", "What runs a network: 1, or 2 where it stands in for what was asked for.");
+        for engine in &self.engines {
+            let labels = [
+                ("model", engine.model.as_str()),
+                ("provider", engine.provider.name()),
+                ("precision", engine.precision),
+            ];
+            text.row("ocellus_engine", &labels, if engine.instead_of.is_empty() { 1.0 } else { 2.0 });
+        }
+    }
+
+    fn machine(&self, text: &mut Text) {
+        let Some(sample) = self.machine.as_ref().and_then(MachineWatch::newest) else { return };
+        for (name, help, value) in [
+            ("ocellus_machine_celsius", "The hottest zone.", sample.hottest_c),
+            ("ocellus_machine_watts", "Power of the whole module.", sample.watts),
+            (
+                "ocellus_machine_available_bytes",
+                "Memory that can be had.",
+                sample.available_mb.map(|mb| mb as f64 * 1e6),
+            ),
+            ("ocellus_machine_throttled", "Things that are held down.", Some(sample.throttled.len() as f64)),
+        ] {
+            if let Some(value) = value {
+                text.kind(name, "gauge", help);
+                text.row(name, &[], value);
+            }
         }
     }
 

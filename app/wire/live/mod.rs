@@ -45,11 +45,13 @@ use ocellus_sinks::systemd::Systemd;
 
 use super::frame::{Item, Message};
 use super::infer::Job;
+use super::machine::MachineWatch;
 use super::notes::Notes;
 use super::outputs::Outputs;
 use super::perceive::SWEEPS_KEPT;
 use super::source::{Buffers, RunSensor};
 use super::{PERCEIVE_QUEUE, Pipeline, VIEWER_QUEUE, listen};
+use crate::engines::EngineInUse;
 use crate::exit;
 use crate::launch::{LivePlan, SensorSource};
 use crate::models::Model;
@@ -117,7 +119,7 @@ impl Sensors {
 pub fn start(
     pipeline: &Pipeline<'_>,
     sensors: Sensors,
-    models: Vec<Model>,
+    (models, engines): (Vec<Model>, Vec<EngineInUse>),
     (writer, ledger): (ObjectsWriter, &Ledger),
 ) -> Result<CrewReport> {
     let crew = &pipeline.crew;
@@ -150,7 +152,7 @@ pub fn start(
     let inlets = run.prepare(pipeline, workers, &networks, &to_perceive)?;
     // From here on the stages end when the sensors do.
     drop((networks, to_perceive));
-    run.serve(ledger)?;
+    run.serve(ledger, engines, Some(pipeline.machine.clone()))?;
     run.capture(inlets, tap, (Some(outputs), pipeline.written()))?;
     listen(crew)?;
     Ok(crew.join(LIMITS))
@@ -175,7 +177,7 @@ pub fn record(plan: &LivePlan, calib: Option<&Path>, path: &Path) -> Result<Reco
         stop.request(StopReason::End);
         recorded
     })?;
-    run.serve(&ledger)?;
+    run.serve(&ledger, Vec::new(), None)?;
     let inlets = run_sensors.iter().map(|_| sender.clone()).collect();
     drop(sender);
     run.capture(inlets, None, (None, 0))?;
@@ -292,7 +294,7 @@ impl LiveRun {
     }
 
     /// Answers `/health` and `/metrics`, where that was asked for.
-    fn serve(&self, ledger: &Ledger) -> Result<()> {
+    fn serve(&self, ledger: &Ledger, engines: Vec<EngineInUse>, machine: Option<MachineWatch>) -> Result<()> {
         let Some(address) = self.sensors.plan.http else { return Ok(()) };
         let server = HttpServer::bind(address).map_err(exit::usage)?;
         if !address.ip().is_loopback() {
@@ -300,7 +302,8 @@ impl LiveRun {
         }
         self.notes.say("http", format!("http://{}/health and /metrics", server.address().unwrap_or(address)));
         let (latency, crew) = (self.latency.clone(), self.crew.clone());
-        let metrics = Metrics { ledger: ledger.clone(), latency, crew, health: self.sensors.health() };
+        let metrics =
+            Metrics { ledger: ledger.clone(), latency, crew, health: self.sensors.health(), engines, machine };
         let stop = self.crew.stop().clone();
         self.crew.spawn_with("http", OnFailure::CarryOn, move || -> Result<()> {
             metrics.serve(&server, &stop);

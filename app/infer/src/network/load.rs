@@ -32,8 +32,9 @@ pub(super) fn load(
     check_options(options)?;
     let (session, mut report) = Attempt { runtime, name, bytes, folder, options }.until_it_loads()?;
     let assigned = assignment::nodes_per_provider(runtime.library(), &session);
-    if let Some(nodes) = assigned.map_err(|error| refused(runtime, name, error.message()))? {
+    if let Some((nodes, assigned)) = assigned.map_err(|error| refused(runtime, name, error.message()))? {
         report.nodes = nodes;
+        report.assigned = assigned;
         report.nodes_known = true;
     }
     if let Some(provider) = options.require
@@ -128,7 +129,7 @@ impl Attempt<'_> {
         let none = BTreeMap::new();
         for &provider in list {
             let pairs = self.options.provider_options.get(&provider).unwrap_or(&none);
-            let Some(dispatch) = provider.dispatch(pairs, self.threads()) else { continue };
+            let Some(dispatch) = provider.dispatch(&provider.pairs(pairs, self.threads())) else { continue };
             let (returned, result) = register(builder, dispatch);
             builder = returned;
             match result {
@@ -162,6 +163,13 @@ impl Attempt<'_> {
     fn threads(&self) -> usize {
         self.options.intra_threads.max(1)
     }
+}
+
+/// Whether `provider` can be registered with `pairs`; why not, where it cannot. Loads the provider's libraries, builds nothing.
+pub(super) fn registers(runtime: &Runtime, provider: Provider, pairs: &BTreeMap<String, String>) -> Result<(), String> {
+    let Some(dispatch) = provider.dispatch(pairs) else { return Ok(()) };
+    let builder = Session::builder(runtime.environment()).map_err(|error| summary(error.message()))?;
+    register(builder, dispatch).1
 }
 
 /// Registers one provider; the builder comes back in any case, and with it the reason of a failure.

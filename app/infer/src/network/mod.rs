@@ -47,6 +47,15 @@ impl Default for SessionOptions {
     }
 }
 
+/// Whether `provider` can be registered with `pairs`, or why not. Loads the provider's own libraries and builds nothing, so a
+/// provider that registers may still fail at its first network (no device, no kernels for this one).
+///
+/// # Errors
+/// The reason, mostly in ONNX Runtime's words.
+pub fn registers(runtime: &Runtime, provider: Provider, pairs: &BTreeMap<String, String>) -> Result<(), String> {
+    load::registers(runtime, provider, pairs)
+}
+
 /// A loaded network.
 pub struct Network {
     name: String,

@@ -15,10 +15,13 @@ use crate::exit::{self, Outcome};
 use crate::launch::{LaunchFile, Plan};
 use crate::models::{self, ModelRequest};
 
+mod shares;
+
 /// Say what a drive, a model, a calibration or a launch file holds.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example: ocellus inspect /data/2011_09_26_drive_0001_sync\n         ocellus inspect yolox_nano.onnx"
+    after_help = "Example: ocellus inspect /data/2011_09_26_drive_0001_sync\n         ocellus inspect yolox_nano.onnx\n         \
+                  ocellus inspect yolox_nano.onnx --provider tensorrt"
 )]
 pub struct Inspect {
     /// A drive, an ONNX file or model folder, a calibration file, or a launch file.
@@ -29,7 +32,7 @@ pub struct Inspect {
     /// Metadata (JSON) of the Ouster sensor whose packets are recorded; looked for beside the recording unless told.
     #[arg(long, value_name = "JSON")]
     meta: Option<PathBuf>,
-    /// Providers to load a model with, in order of preference.
+    /// Providers to load a model with, in order of preference: which runs which share of its nodes and multiply-accumulates.
     #[arg(long = "provider", value_name = "LIST", value_delimiter = ',')]
     providers: Vec<String>,
     /// The ONNX Runtime library.
@@ -88,7 +91,13 @@ impl Inspect {
         };
         let runtime = models::start_runtime(self.ort_lib.as_deref())?;
         let model = models::load(&runtime, &request)?;
-        Ok(Found { text: model.describe(), json: model.to_json() })
+        let (mut text, mut json) = (model.describe(), model.to_json());
+        if !self.providers.is_empty() && model.network.providers().nodes_known {
+            let shares = shares::Shares::of(&runtime, &model)?;
+            text.push_str(&shares.text());
+            json["shares"] = shares.to_json();
+        }
+        Ok(Found { text, json })
     }
 }
 

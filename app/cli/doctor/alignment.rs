@@ -1,9 +1,8 @@
-//! `ocellus doctor`: what is wrong, one line each. With `--drive`: whether a drive's cameras and LiDARs agree in place and time.
+//! `doctor --drive`: whether a drive's cameras and LiDARs agree in place and time.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow};
-use clap::Args;
 use ocellus_percept::align::Alignment;
 use ocellus_sense::align::{Judged, judge};
 use ocellus_sense::{Drive, OpenOptions};
@@ -16,40 +15,20 @@ const ANGLE_DEG_MAX: f64 = 0.75;
 /// Stamps off by more than this are wrong, seconds: half of a camera's period at 30 Hz.
 const SHIFT_S_MAX: f64 = 0.015;
 
-/// Say what is wrong; exit code 1 if any line fails.
-#[derive(Debug, Args)]
-#[command(after_help = "Example: ocellus doctor --drive /data/2011_09_26_drive_0001_sync\n\
-                        Camera and LiDAR are compared by where things end: steps of depth against edges of the picture.")]
-pub struct Doctor {
-    /// A drive whose cameras and LiDARs are compared.
-    #[arg(long, value_name = "DRIVE")]
-    drive: Option<PathBuf>,
-    /// A calibration file that replaces the drive's own.
-    #[arg(long, value_name = "FILE")]
-    calib: Option<PathBuf>,
-    /// Print JSON.
-    #[arg(long)]
-    json: bool,
-}
-
-impl Doctor {
-    pub(super) fn run(self) -> Result<Outcome> {
-        let Some(path) = &self.drive else {
-            return Err(exit::usage(anyhow!("nothing to look at: give --drive DRIVE")));
-        };
-        let options = OpenOptions { calib: self.calib.clone(), ..OpenOptions::default() };
-        let drive = ocellus_sense::open(path, &options).map_err(exit::usage)?;
-        let judged = judge(drive.as_ref());
-        if judged.is_empty() {
-            return Err(exit::usage(anyhow!("{}: a camera and a LiDAR are needed to compare", path.display())));
-        }
-        if self.json {
-            println!("{}", serde_json::to_string_pretty(&as_json(drive.as_ref(), &judged))?);
-        } else {
-            judged.iter().for_each(|j| println!("{}", line(j)));
-        }
-        Ok(if judged.iter().any(fails) { Outcome::Different } else { Outcome::Done })
+/// Compares the cameras and LiDARs of the drive at `path`. Errors carry exit code 2.
+pub fn look(path: &Path, calib: Option<PathBuf>, json: bool) -> Result<Outcome> {
+    let options = OpenOptions { calib, ..OpenOptions::default() };
+    let drive = ocellus_sense::open(path, &options).map_err(exit::usage)?;
+    let judged = judge(drive.as_ref());
+    if judged.is_empty() {
+        return Err(exit::usage(anyhow!("{}: a camera and a LiDAR are needed to compare", path.display())));
     }
+    if json {
+        println!("{}", serde_json::to_string_pretty(&as_json(drive.as_ref(), &judged))?);
+    } else {
+        judged.iter().for_each(|j| println!("{}", line(j)));
+    }
+    Ok(if judged.iter().any(fails) { Outcome::Different } else { Outcome::Done })
 }
 
 /// What is wrong with an alignment, in words; empty where it is right.

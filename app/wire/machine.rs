@@ -1,0 +1,202 @@
+//! The computer's state while a run goes on: temperature, power, clocks, throttling, once a second, beside the run's latencies.
+//!
+//! Sampling is a thread of its own that nothing waits for. What a computer does not tell is absent; where it tells nothing at
+//! all, nothing is sampled.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use ocellus_flow::threads::detach;
+use serde::Serialize;
+
+use super::notes::Notes;
+use crate::machine::{clocks, heat, memory, rails};
+
+/// From sample to sample: temperatures move in seconds.
+const PERIOD: Duration = Duration::from_secs(1);
+/// The rail that feeds a whole Jetson module.
+const INPUT: &str = "VDD_IN";
+/// Samples kept: an hour of seconds; then every other one goes, and from then on every other one is taken.
+const KEPT_MAX: usize = 3600;
+
+/// One look at the computer.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Sample {
+    /// Seconds of the run.
+    pub t_s: f64,
+    /// The hottest zone, degrees Celsius.
+    pub hottest_c: Option<f64>,
+    /// Watts of the whole module.
+    pub watts: Option<f64>,
+    /// The slowest and the fastest thing that has a clock are of no use together: the processor's first, megahertz.
+    pub cpu_mhz: Option<f64>,
+    /// The GPU's clock, megahertz.
+    pub gpu_mhz: Option<f64>,
+    /// Memory that can be had, megabytes.
+    pub available_mb: Option<u64>,
+    /// What is held down, by the kernel's names; empty where nothing is.
+    pub throttled: Vec<String>,
+}
+
+/// All that was sampled; in latency.json.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct MachineReport {
+    /// Degrees Celsius, the hottest.
+    pub hottest_c_max: Option<f64>,
+    /// Mean watts.
+    pub watts_mean: Option<f64>,
+    /// Least memory that could be had, megabytes.
+    pub available_mb_min: Option<u64>,
+    /// Seconds in which something was held down.
+    pub throttled_s: f64,
+    /// The samples, in time.
+    pub samples: Vec<Sample>,
+}
+
+/// Samples while it lives. Clones look at the same samples.
+#[derive(Clone)]
+pub struct MachineWatch {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    kept: Mutex<Kept>,
+    began: Instant,
+}
+
+struct Kept {
+    samples: Vec<Sample>,
+    period: Duration,
+}
+
+impl MachineWatch {
+    /// Begins to sample the computer whose files lie below `root`.
+    pub fn begin(root: &Path, notes: &Notes) -> Result<Self> {
+        let kept = Mutex::new(Kept { samples: Vec::new(), period: PERIOD });
+        let shared = Arc::new(Shared { kept, began: Instant::now() });
+        let (theirs, root, notes) = (Arc::downgrade(&shared), root.to_owned(), notes.clone());
+        detach("machine", move || {
+            let mut throttled = Vec::new();
+            // It ends by itself when nobody looks any more.
+            while let Some(shared) = theirs.upgrade() {
+                let sample = look(&root, shared.began.elapsed().as_secs_f64());
+                if sample.throttled != throttled {
+                    let what =
+                        if sample.throttled.is_empty() { "nothing".to_owned() } else { sample.throttled.join(", ") };
+                    notes.say("machine", format!("held down from {:.0} s on: {what}", sample.t_s));
+                    throttled.clone_from(&sample.throttled);
+                }
+                let period = shared.take(sample);
+                drop(shared);
+                std::thread::sleep(period);
+            }
+        })?;
+        Ok(Self { shared })
+    }
+
+    /// The newest sample.
+    pub fn newest(&self) -> Option<Sample> {
+        self.shared.kept().samples.last().cloned()
+    }
+
+    /// All of it.
+    pub fn report(&self) -> MachineReport {
+        let kept = self.shared.kept();
+        report(&kept.samples, kept.period.as_secs_f64())
+    }
+}
+
+impl Shared {
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps a sample; how long until the next.
+    fn take(&self, sample: Sample) -> Duration {
+        let mut kept = self.kept();
+        if kept.samples.len() >= KEPT_MAX {
+            let mut index = 0;
+            kept.samples.retain(|_| {
+                index += 1;
+                index % 2 == 1
+            });
+            kept.period *= 2;
+        }
+        kept.samples.push(sample);
+        kept.period
+    }
+}
+
+fn look(root: &PathBuf, t_s: f64) -> Sample {
+    let (heat, clocks) = (heat(root), clocks(root));
+    let mhz = |gpu: bool| clocks.clocks.iter().find(|c| (c.name == "gpu") == gpu).and_then(|c| c.mhz);
+    Sample {
+        t_s,
+        hottest_c: heat.hottest().map(|(_, celsius)| *celsius),
+        watts: rails(root).into_iter().find(|rail| rail.name == INPUT).map(|rail| rail.watts),
+        cpu_mhz: mhz(false),
+        gpu_mhz: mhz(true),
+        available_mb: memory(root).available_mb,
+        throttled: heat.held_down.into_iter().map(|(name, ..)| name).collect(),
+    }
+}
+
+fn report(samples: &[Sample], period_s: f64) -> MachineReport {
+    let watts: Vec<f64> = samples.iter().filter_map(|s| s.watts).collect();
+    MachineReport {
+        hottest_c_max: samples.iter().filter_map(|s| s.hottest_c).max_by(f64::total_cmp),
+        watts_mean: (!watts.is_empty()).then(|| watts.iter().sum::<f64>() / watts.len() as f64),
+        available_mb_min: samples.iter().filter_map(|s| s.available_mb).min(),
+        throttled_s: samples.iter().filter(|s| !s.throttled.is_empty()).count() as f64 * period_s,
+        samples: samples.to_vec(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hot_board_is_seen_and_a_silent_one_says_nothing() {
+        let root = tempfile::tempdir().unwrap();
+        let files = [
+            ("sys/class/thermal/thermal_zone0/type", "tj-thermal"),
+            ("sys/class/thermal/thermal_zone0/temp", "93000"),
+            ("sys/class/thermal/cooling_device0/type", "gpu-throttle-alert"),
+            ("sys/class/thermal/cooling_device0/cur_state", "1"),
+            ("sys/class/thermal/cooling_device0/max_state", "1"),
+        ];
+        for (path, text) in files {
+            let path = root.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        let hot = look(&root.path().to_owned(), 1.0);
+        assert_eq!((hot.hottest_c, hot.watts), (Some(93.0), None));
+        let silent = look(&PathBuf::from("/nothing"), 2.0);
+        let told = report(&[hot, silent], 1.0);
+        assert_eq!((told.hottest_c_max, told.throttled_s, told.watts_mean), (Some(93.0), 1.0, None));
+    }
+
+    #[test]
+    fn samples_are_bounded_and_a_watch_that_nobody_holds_ends() {
+        let kept = Mutex::new(Kept { samples: Vec::new(), period: PERIOD });
+        let shared = Shared { kept, began: Instant::now() };
+        for i in 0..=KEPT_MAX {
+            shared.take(look(&PathBuf::from("/nothing"), i as f64));
+        }
+        let kept = shared.kept();
+        assert_eq!((kept.samples.len(), kept.period), (KEPT_MAX / 2 + 1, 2 * PERIOD));
+        let root = tempfile::tempdir().unwrap();
+        let watch = MachineWatch::begin(root.path(), &Notes::quiet()).unwrap();
+        let weak = Arc::downgrade(&watch.shared);
+        drop(watch);
+        let started = Instant::now();
+        while weak.strong_count() > 0 && started.elapsed() < Duration::from_secs(10) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert_eq!(weak.strong_count(), 0);
+    }
+}
