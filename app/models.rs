@@ -40,13 +40,15 @@ pub struct ModelRequest {
     pub intra_threads: usize,
     /// Options handed to providers as they are.
     pub options: BTreeMap<Provider, BTreeMap<String, String>>,
+    /// Where a profile is written, from which shares of providers are told where the library does not tell them.
+    pub profile: Option<PathBuf>,
 }
 
 impl ModelRequest {
     /// The model at `path` on the providers its manifest names, else on the CPU.
     pub fn new(path: PathBuf) -> Self {
-        let SessionOptions { intra_threads, provider_options: options, .. } = SessionOptions::default();
-        Self { path, providers: Vec::new(), require: None, intra_threads, options }
+        let SessionOptions { intra_threads, provider_options: options, profile, .. } = SessionOptions::default();
+        Self { path, providers: Vec::new(), require: None, intra_threads, options, profile }
     }
 }
 
@@ -194,7 +196,8 @@ pub fn providers_of(
 fn session_options(request: &ModelRequest, manifest: Option<&ModelManifest>) -> Result<SessionOptions> {
     let (providers, require) = providers_of(request, manifest)?;
     let (intra_threads, provider_options) = (request.intra_threads, request.options.clone());
-    Ok(SessionOptions { providers, require, intra_threads, provider_options })
+    let profile = request.profile.clone();
+    Ok(SessionOptions { providers, require, intra_threads, provider_options, profile })
 }
 
 impl Model {

@@ -127,7 +127,7 @@ impl Ask {
 
     /// Its key and place. Its provider must have been registered in this process, so that its libraries are there to be asked.
     pub fn place(&self, runtime: &Runtime, store: &Store) -> Result<Placed> {
-        let loaded = libraries::loaded();
+        let loaded = libraries::of_engines(self.provider);
         let pairs = self.pairs(runtime, libraries::tensorrt_major(&loaded));
         let mut all = BTreeMap::new();
         let mut put = |name: String, value: String| all.insert(name, value);

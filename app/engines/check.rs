@@ -73,10 +73,29 @@ pub struct Check {
     pub depth_difference: Option<f64>,
     /// Raw outputs, dB.
     pub raw_db: Option<f64>,
+    /// Picture by picture.
+    pub pictures: Vec<PictureCheck>,
     /// The limits.
     pub limits: Limits,
     /// What is beyond them; empty where the engine is to be trusted.
     pub faults: Vec<String>,
+}
+
+/// What was compared of one picture.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PictureCheck {
+    /// Boxes of the CPU.
+    pub boxes: usize,
+    /// Of them, those with a twin.
+    pub matched: usize,
+    /// Boxes that only the engine sees.
+    pub extra: usize,
+    /// Mean absolute change of score.
+    pub score_difference: Option<f64>,
+    /// Largest distance of edges, px.
+    pub offset_px_max: Option<f64>,
+    /// Raw outputs, dB.
+    pub raw_db: Option<f64>,
 }
 
 /// Sums over pictures.
@@ -100,6 +119,7 @@ struct Sums {
 pub fn compare(reference: &[Answer], engine: &[Answer], limits: Limits) -> Check {
     let mut sums = Sums::default();
     reference.iter().zip(engine).for_each(|(r, e)| sums.add(r, e));
+    let pictures = reference.iter().zip(engine).map(|(r, e)| Sums::of_one(r, e)).collect();
     let frames = reference.len().min(engine.len());
     let mut check = Check {
         frames,
@@ -112,6 +132,7 @@ pub fn compare(reference: &[Answer], engine: &[Answer], limits: Limits) -> Check
         mask_iou: mean(&sums.masks),
         depth_difference: percentile_95(&mut sums.depths),
         raw_db: sqnr_db(&sums.signal, &sums.got),
+        pictures,
         limits,
         faults: Vec::new(),
     };
@@ -120,6 +141,19 @@ pub fn compare(reference: &[Answer], engine: &[Answer], limits: Limits) -> Check
 }
 
 impl Sums {
+    fn of_one(reference: &Answer, engine: &Answer) -> PictureCheck {
+        let mut sums = Self::default();
+        sums.add(reference, engine);
+        PictureCheck {
+            boxes: sums.boxes,
+            matched: sums.matched,
+            extra: sums.extra,
+            score_difference: mean(&sums.scores),
+            offset_px_max: sums.offset_px_max,
+            raw_db: sqnr_db(&sums.signal, &sums.got),
+        }
+    }
+
     fn add(&mut self, reference: &Answer, engine: &Answer) {
         let seen = |answer: &Answer, score: f64| -> Vec<Seen> {
             answer.boxes.iter().map(super::answer::SeenBox::seen).filter(|s| s.score >= score).collect()
@@ -218,6 +252,18 @@ fn percentile_95(values: &mut [f64]) -> Option<f64> {
 }
 
 impl Check {
+    /// A line for each picture: what stands below a failure.
+    pub fn table(&self) -> String {
+        let number = |v: Option<f64>| v.map_or_else(|| "-".to_owned(), |v| format!("{v:.3}"));
+        let mut text = "picture  boxes  matched  new  score   edges px  raw dB".to_owned();
+        for (i, p) in self.pictures.iter().enumerate() {
+            let (score, edges, raw) = (number(p.score_difference), number(p.offset_px_max), number(p.raw_db));
+            let (boxes, matched, extra) = (p.boxes, p.matched, p.extra);
+            text += &format!("\n{i:03}      {boxes:>5}  {matched:>7}  {extra:>3}  {score:<6}  {edges:>8}  {raw:>6}");
+        }
+        text
+    }
+
     /// One line for people.
     pub fn line(&self) -> String {
         let mut parts = vec![format!("{} pictures", self.frames)];

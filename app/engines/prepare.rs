@@ -213,7 +213,10 @@ impl Shop<'_> {
             .map_err(|reason| anyhow!("{} does not run it: {reason}", ask.provider))?;
         let check = compare(&reference, &cold.answers, Limits::of(ask.precision));
         if !check.faults.is_empty() {
-            return Err(exit::unmet(anyhow!("self-check failed: {} ({})", check.faults.join("; "), check.line())));
+            let (faults, line, table) = (check.faults.join("; "), check.line(), check.table());
+            return Err(exit::unmet(anyhow!(
+                "self-check failed: {faults} ({line}); pictures and answers are kept beside what was built\n{table}"
+            )));
         }
         let warm = self.load_again(ask, placed, &mut |job| {
             run("again", work("loading it again", None), job).map(|(done, _)| done)

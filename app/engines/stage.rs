@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
 use ocellus_infer::{Provider, ProviderReport};
@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::answer::{Answer, Asking};
 use super::golden::Golden;
+use super::start::runs_on;
 use crate::exit::Outcome;
 use crate::measure::power::peak_memory_mb;
 use crate::models::{self, Model, ModelRequest};
@@ -20,6 +21,9 @@ use crate::models::{self, Model, ModelRequest};
 /// Runs before the clock starts, and runs that it times.
 const WARM_UP: usize = 5;
 const TIMED: usize = 30;
+
+/// How often a step looks whether its parent is there.
+const PARENT_LOOK: Duration = Duration::from_millis(100);
 
 /// What a step does.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -86,6 +90,7 @@ pub struct Done {
 /// Does the step in the file `job`; what `prepare` starts.
 pub fn run_worker(job: &Path) -> Result<Outcome> {
     let job: Job = serde_json::from_str(&std::fs::read_to_string(job).with_context(|| job.display().to_string())?)?;
+    end_with_parent()?;
     let golden = Golden::at(&job.golden);
     if let Step::Reference { source, frames } = &job.step {
         golden.take(source, *frames)?;
@@ -101,6 +106,18 @@ pub fn run_worker(job: &Path) -> Result<Outcome> {
     Ok(Outcome::Done)
 }
 
+/// Ends this process when the one that started it is gone: nobody would look at its result, and its folder may be another's.
+fn end_with_parent() -> Result<()> {
+    let parent = std::os::unix::process::parent_id();
+    ocellus_flow::threads::detach("parent", move || {
+        while std::os::unix::process::parent_id() == parent {
+            std::thread::sleep(PARENT_LOOK);
+        }
+        std::process::exit(1);
+    })?;
+    Ok(())
+}
+
 fn run(job: &Job, golden: &Golden) -> Result<Done> {
     let runtime = models::start_runtime(Some(&job.ort_lib))?;
     let request = ModelRequest {
@@ -109,11 +126,17 @@ fn run(job: &Job, golden: &Golden) -> Result<Done> {
         require: None,
         intra_threads: job.intra_threads,
         options: job.options.clone(),
+        // A library that tells nodes needs no profile, which costs time.
+        profile: (!runtime.tells_nodes()).then(|| job.result.with_file_name("profile")),
     };
     let started = Instant::now();
-    let mut model = models::load(&runtime, &ModelRequest { require: None, ..request })?;
+    let mut model = models::load(&runtime, &request)?;
     let load_s = started.elapsed().as_secs_f64();
+    if let Some(first) = model.network.providers().requested.first().copied() {
+        runs_on(model.network.providers(), first).map_err(|reason| anyhow!("{first} does not run it: {reason}"))?;
+    }
     let (first_run_ms, times) = timed(&mut model, golden)?;
+    model.network.learn_nodes()?;
     let mut answers = Vec::new();
     let mut asking = Asking::new(&model)?;
     let mut image = Image::empty();

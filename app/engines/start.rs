@@ -9,7 +9,7 @@ use ocellus_infer::{Provider, ProviderReport, Runtime};
 use ocellus_percept::image::Image;
 use serde::Serialize;
 
-use super::answer::Asking;
+use super::answer::{Answer, Asking};
 use super::ask::{Ask, Placed, asks, precision_name, store};
 use super::check::{Check, Limits, compare};
 use super::golden::Golden;
@@ -155,15 +155,16 @@ fn take(
 fn check(model: &mut Model, entry: &Entry, frames: usize, ask: &Ask) -> Result<StartCheck> {
     let started = Instant::now();
     let golden = Golden::at(&entry.golden());
-    let mut reference = golden.answers()?;
-    reference.truncate(frames);
+    let mut all: Vec<(usize, Answer)> = golden.answers()?.into_iter().enumerate().collect();
+    // Pictures on which most is seen say most.
+    all.sort_by_key(|(index, answer)| (std::cmp::Reverse(answer.boxes.len()), *index));
+    all.truncate(frames);
     let mut asking = Asking::new(model)?;
-    let (mut image, mut answers) = (Image::empty(), Vec::new());
-    for index in 0..reference.len() {
-        if golden.read(index, &mut image)?.is_none() {
-            break;
-        }
+    let (mut image, mut reference, mut answers) = (Image::empty(), Vec::new(), Vec::new());
+    for (index, said) in all {
+        golden.read(index, &mut image)?.ok_or_else(|| anyhow!("golden picture {index} is missing"))?;
         answers.push(asking.ask(&mut model.network, &image)?);
+        reference.push(said);
     }
     let check = compare(&reference, &answers, Limits::of(ask.precision));
     Ok(StartCheck { seconds: started.elapsed().as_secs_f64(), check })

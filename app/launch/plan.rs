@@ -158,6 +158,7 @@ impl ModelPlan {
             require: self.require.clone(),
             intra_threads: self.intra_threads,
             options: self.engine.options.clone(),
+            profile: None,
         }
     }
 

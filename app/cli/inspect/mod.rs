@@ -90,7 +90,11 @@ impl Inspect {
             ..ModelRequest::new(self.path.clone())
         };
         let runtime = models::start_runtime(self.ort_lib.as_deref())?;
-        let model = models::load(&runtime, &request)?;
+        let model = if self.providers.is_empty() || runtime.tells_nodes() {
+            models::load(&runtime, &request)?
+        } else {
+            shares::load_by_profile(&runtime, request)?
+        };
         let (mut text, mut json) = (model.describe(), model.to_json());
         if !self.providers.is_empty() && model.network.providers().nodes_known {
             let shares = shares::Shares::of(&runtime, &model)?;

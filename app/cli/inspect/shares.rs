@@ -10,7 +10,7 @@ use ocellus_percept::image::{Image, PixelFormat};
 use serde_json::{Value, json};
 
 use crate::measure::graph::macs_by_node;
-use crate::models::Model;
+use crate::models::{self, Model, ModelRequest};
 
 /// Nodes that fell off which are named; the rest are counted by operator.
 const NAMED_MAX: usize = 20;
@@ -27,6 +27,23 @@ pub struct Shares {
     fell_off: Vec<AssignedNode>,
     /// The first provider.
     first: Option<Provider>,
+}
+
+/// Loads a network with a library that does not tell who runs which node, and learns that from a profile of one run.
+pub fn load_by_profile(runtime: &Runtime, mut request: ModelRequest) -> Result<Model> {
+    let folder = std::env::temp_dir().join(format!("ocellus-inspect-{}", std::process::id()));
+    std::fs::create_dir_all(&folder)?;
+    request.profile = Some(folder.join("profile"));
+    let learn = || -> Result<Model> {
+        let mut model = models::load(runtime, &request)?;
+        model.network.input_mut(&model.spec.input.name)?.fill(0.0);
+        model.network.run(|_| ())?;
+        model.network.learn_nodes()?;
+        Ok(model)
+    };
+    let model = learn();
+    std::fs::remove_dir_all(&folder)?;
+    model
 }
 
 impl Shares {

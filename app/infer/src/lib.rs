@@ -14,6 +14,7 @@ mod error;
 pub mod library;
 mod network;
 mod onnx;
+mod profile;
 mod provider;
 mod runtime;
 

@@ -6,23 +6,37 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// Beginnings of the names of libraries that engines depend on, and the function by which some tell their version.
-const KNOWN: [(&str, Option<&str>); 6] = [
-    ("libnvinfer.so", Some("getInferLibVersion")),
-    ("libcudart.so", None),
-    ("libcudnn.so", Some("cudnnGetVersion")),
-    ("libopenvino.so", None),
-    ("libonnxruntime_providers_tensorrt.so", None),
-    ("libonnxruntime_providers_openvino.so", None),
+use crate::provider::Provider;
+
+/// A library by the beginning of its name, the provider whose engines depend on it, and the function that tells its version.
+type Known = (&'static str, Option<Provider>, Option<&'static str>);
+
+/// cuDNN comes in only with the first session of some providers: a key that held it would change within one process.
+const KNOWN: [Known; 6] = [
+    ("libnvinfer.so", Some(Provider::Tensorrt), Some("getInferLibVersion")),
+    ("libcudart.so", Some(Provider::Tensorrt), None),
+    ("libcudnn.so", None, Some("cudnnGetVersion")),
+    ("libopenvino.so", Some(Provider::Openvino), None),
+    ("libonnxruntime_providers_tensorrt.so", Some(Provider::Tensorrt), None),
+    ("libonnxruntime_providers_openvino.so", Some(Provider::Openvino), None),
 ];
 
-/// Libraries of this process that engines depend on: `libnvinfer` -> `10.3.0`.
+/// Libraries of this process that engines of `provider` depend on: `libnvinfer` -> `10.3.0`.
+pub fn of_engines(provider: Provider) -> BTreeMap<String, String> {
+    found(|known| known.1 == Some(provider))
+}
+
+/// Libraries of this process that any provider brought in.
 pub fn loaded() -> BTreeMap<String, String> {
+    found(|_| true)
+}
+
+fn found(wanted: impl Fn(&Known) -> bool) -> BTreeMap<String, String> {
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
     let mut found = BTreeMap::new();
     for path in files_of(&maps) {
         let name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
-        let Some((known, tells)) = KNOWN.iter().find(|(known, _)| name.starts_with(known)) else { continue };
+        let Some((known, _, tells)) = KNOWN.iter().find(|k| name.starts_with(k.0) && wanted(k)) else { continue };
         let own = tells.and_then(|function| asked(&path, function));
         let version =
             own.or_else(|| from_name(&path)).or_else(|| length(&path)).unwrap_or_else(|| "unknown".to_owned());

@@ -43,7 +43,9 @@ pub(super) fn load(
         let ran = report.to_string();
         return Err(InferError::RequiredProvider { network: name.to_owned(), provider, reason, ran });
     }
-    assemble(runtime, name, bytes, session, report)
+    let mut network = assemble(runtime, name, bytes, session, report)?;
+    network.profiled = options.profile.is_some();
+    Ok(network)
 }
 
 /// Providers in the order they are registered: as asked for, without repetition, the required one there, and the CPU
@@ -154,6 +156,9 @@ impl Attempt<'_> {
         if self.runtime.tells_nodes() {
             builder = builder.with_config_entry(assignment::RECORD, "1")?;
         }
+        if let Some(profile) = &self.options.profile {
+            builder = builder.with_profiling(profile)?;
+        }
         if let Some(folder) = self.folder.and_then(Path::to_str).filter(|folder| !folder.is_empty()) {
             builder = builder.with_config_entry(WEIGHTS_FOLDER, folder)?;
         }
@@ -216,6 +221,7 @@ fn assemble(
         producer,
         digest: digest::sha256_of_bytes(bytes),
         report,
+        profiled: false,
         _runtime: runtime.clone(),
     })
 }

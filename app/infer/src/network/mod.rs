@@ -9,7 +9,7 @@ mod io;
 mod load;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ocellus_percept::model::IoInfo;
 use ocellus_percept::tensor::TensorView;
@@ -17,6 +17,7 @@ use ort::session::{Session, SessionInputValue};
 
 use crate::provider::{Provider, ProviderReport};
 use crate::{InferError, Runtime};
+use crate::{assignment, profile};
 use io::{InputSlot, OutputSlot};
 
 /// Threads inside one operator where nobody says otherwise. Fixed, never the number of cores: sums are cut into as
@@ -34,6 +35,8 @@ pub struct SessionOptions {
     pub intra_threads: usize,
     /// Options handed to a provider as they are, by provider and key.
     pub provider_options: BTreeMap<Provider, BTreeMap<String, String>>,
+    /// Where a profile of the session is written (the beginning of its file's name), for [`Network::learn_nodes`].
+    pub profile: Option<PathBuf>,
 }
 
 impl Default for SessionOptions {
@@ -43,6 +46,7 @@ impl Default for SessionOptions {
             require: None,
             intra_threads: INTRA_THREADS,
             provider_options: BTreeMap::new(),
+            profile: None,
         }
     }
 }
@@ -68,6 +72,7 @@ pub struct Network {
     producer: Option<String>,
     digest: String,
     report: ProviderReport,
+    profiled: bool,
     // Last, so that it outlives the session.
     _runtime: Runtime,
 }
@@ -139,6 +144,28 @@ impl Network {
     /// Which providers were asked for, which failed and why, and which runs which share of the nodes.
     pub fn providers(&self) -> &ProviderReport {
         &self.report
+    }
+
+    /// Ends the profile that was asked for when the network was loaded and, where the library does not tell by itself which
+    /// provider runs which node, takes that from it: of what has been run until now. Without a profile nothing changes.
+    ///
+    /// # Errors
+    /// What ONNX Runtime says.
+    pub fn learn_nodes(&mut self) -> Result<(), InferError> {
+        if !std::mem::take(&mut self.profiled) {
+            return Ok(());
+        }
+        let ended = self.session.end_profiling();
+        let written = ended
+            .map_err(|error| InferError::Run { network: self.name.clone(), reason: load::summary(error.message()) })?;
+        if !self.report.nodes_known
+            && let Some(nodes) = profile::nodes(Path::new(&written))
+        {
+            self.report.nodes = assignment::shares(&nodes);
+            self.report.assigned = nodes;
+            self.report.nodes_known = true;
+        }
+        Ok(())
     }
 
     /// Gives the input `name` a size. Needed where its declared shape has dynamic dimensions besides the batch (which
