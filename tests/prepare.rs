@@ -153,7 +153,7 @@ fn providers_that_the_library_does_not_have_are_said_and_only_required_ones_stop
         return;
     }
     assert_eq!(said.code, 0, "{}\n{}", said.out, said.err);
-    assert!(said.out.contains("WARNING: the library does not have it"), "{}", said.out);
+    assert!(said.out.contains("WARNING: it cannot be had"), "{}", said.out);
     let said = call("prepare", &launch, &["--set", "model.0.require=tensorrt"]);
     assert_eq!(said.code, 4, "{}\n{}", said.out, said.err);
     // The same launch file runs on a PC without any engine, and says what it runs on.

@@ -58,7 +58,7 @@ pub enum State {
     Ready(Box<Measured>),
     /// It was built and checked.
     Built(Box<Measured>),
-    /// The library has no such provider.
+    /// Its provider cannot be had: it is not in the library, or what it needs is not on this computer.
     Absent(String),
     /// It is not to be trusted, and why.
     Failed(String),

@@ -27,7 +27,7 @@ pub fn print(all: &AllPrepared) {
             State::Ready(m) | State::Built(m) => {
                 println!("{label}: {}; {}", m.warm.providers, m.check.line());
             }
-            State::Absent(reason) => println!("{label}: WARNING: the library does not have it: {reason}"),
+            State::Absent(reason) => println!("{label}: WARNING: it cannot be had: {reason}"),
             State::Failed(reason) => println!("{label}: FAILED: {reason}"),
         }
     }

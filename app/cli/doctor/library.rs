@@ -31,7 +31,7 @@ pub fn look(told: Option<&Path>) -> Vec<Line> {
                         lines.push(Line::warn(
                             "ONNX Runtime",
                             "it does not tell which provider runs which node",
-                            "take 1.24 or later where there is one for this computer; until then shares are unknown",
+                            "shares are taken from a profile of a run instead; 1.24 and later tell by themselves",
                         ));
                     }
                     lines.extend(Provider::ALL.iter().map(|provider| of_provider(&runtime, *provider)));
