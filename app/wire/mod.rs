@@ -10,6 +10,7 @@ mod frame;
 mod infer;
 mod live;
 mod machine;
+mod networks;
 mod notes;
 mod obstacles;
 mod outputs;
@@ -44,10 +45,9 @@ use ocellus_sinks::viewer::{LogLevel, Scene, VehicleOutline, Viewer, ViewerMode}
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use crate::engines::{self, EngineInUse};
 use crate::exit;
 use crate::launch::{ModelPlan, Plan, Speed, TRUTH, ViewerPlan};
-use crate::models::{self, Model};
+use crate::models::Model;
 use crate::recording::refuse_own_source;
 
 use assess::Assess;
@@ -122,7 +122,7 @@ fn run_on(plan: &Plan, (drive, live): (Arc<dyn Drive>, Option<live::Sensors>), n
     if let Some(live) = &mut live {
         live.begin(&chosen.sensors);
     }
-    let (models, engines) = load_models(plan, &notes)?;
+    let (models, engines) = networks::load(plan, &notes)?;
     let truth = if plan.truth { Some(Truth::of(&drive).ok_or_else(|| no_labels(plan))?) } else { None };
     sensors::check_models(plan, &chosen, &models)?;
     let writer = objects_in(&plan.out)?;
@@ -169,36 +169,6 @@ fn no_labels(plan: &Plan) -> anyhow::Error {
     exit::usage(anyhow!(
         "{drive}: truth was asked for as detector, and the drive has no labels; give a network with --model"
     ))
-}
-
-/// The networks, and what runs those whose providers build engines.
-fn load_models(plan: &Plan, notes: &Notes) -> Result<(Vec<Model>, Vec<EngineInUse>)> {
-    let (mut loaded, mut engines) = (Vec::new(), Vec::new());
-    if plan.models.is_empty() {
-        return Ok((loaded, engines));
-    }
-    let runtime = models::start_runtime(plan.ort_lib.as_deref())?;
-    for model in &plan.models {
-        let (mut loaded_model, engine) = engines::load(&runtime, &plan.engines, model)?;
-        if let Some(engine) = &engine {
-            engine.instead_of.iter().for_each(|why| notes.say("fallback", why.clone()));
-            notes.say("engine", engine.line());
-        }
-        engines.extend(engine);
-        let name = loaded_model.spec.name.clone();
-        if let Some(why) = loaded_model.statement.why_not().filter(|_| plan.require_statement) {
-            return Err(exit::unmet(anyhow!("{name}: a good Distillation Statement is required: {why}")));
-        }
-        for guess in &loaded_model.spec.guesses {
-            notes.say("guess", format!("{name}: {guess}"));
-        }
-        for failure in &loaded_model.network.providers().failed {
-            notes.say("provider", format!("{name}: {} does not run: {}", failure.provider.name(), failure.reason));
-        }
-        model.apply_thresholds(&mut loaded_model.spec.thresholds);
-        loaded.push(loaded_model);
-    }
-    Ok((loaded, engines))
 }
 
 /// A run being built.
