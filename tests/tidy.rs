@@ -19,9 +19,10 @@ const EDGES: [(&str, &[&str]); 8] = [
 ];
 
 /// Foreign packages with owners: no other crate may depend on them.
-const OWNERS: [(&str, &[&str]); 12] = [
+const OWNERS: [(&str, &[&str]); 13] = [
     ("ort", &["infer"]),
     ("nokhwa", &["sense"]),
+    ("libc", &["sense"]),
     ("image", &["sense"]),
     ("mcap", &["sense", "sinks"]),
     ("rerun", &["sinks"]),

@@ -1,15 +1,18 @@
 //! The live part of a launch file: `[[camera]]`, `[[lidar]]` and `[live]`, as written and as validated.
 //!
 //! A live sensor is a scenario of the simulated world, or anything that can be replayed, given out at its own pace and
-//! stamped with the time of today; or a LiDAR's packets over UDP. Rates and limits that are not given come from the sensor itself ([`SensorPlan`]).
+//! stamped with the time of today; a real camera; or a LiDAR's packets over UDP. Rates and limits that are not given come
+//! from the sensor itself ([`SensorPlan`]).
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
+use ocellus_sense::camera::CameraOptions;
 use serde::{Deserialize, Serialize};
 
+use super::camera as real;
 use super::faults::{FaultPlan, FaultsTable};
 use super::udp::UdpPlan;
 
@@ -46,11 +49,15 @@ pub struct CameraTable {
     pub world: Option<PathBuf>,
     /// Anything that can be replayed (video, pictures, a drive), at its own pace.
     pub drive: Option<PathBuf>,
+    /// A real camera: a path such as `/dev/video0`, a number, a name, or the bus it hangs on.
+    pub device: Option<String>,
+    /// A real camera's format: `nv12`, `yuyv`, `uyvy`, `mjpeg`, `grey`, `y16`.
+    pub format: Option<String>,
     /// Which camera of the world (`camera`, `camera_left`, `camera_right`) or of the drive.
     pub sensor: Option<String>,
-    /// Pictures a second of a simulated camera.
+    /// Pictures a second of a simulated or real camera.
     pub hz: Option<f64>,
-    /// Columns and rows of a simulated camera.
+    /// Columns and rows of a simulated or real camera.
     pub size: Option<[u32; 2]>,
     /// Seed of the world.
     pub seed: Option<u64>,
@@ -134,6 +141,8 @@ pub enum SensorSource {
     World(PathBuf),
     /// Anything that can be replayed.
     Drive(PathBuf),
+    /// A real camera.
+    Camera(CameraOptions),
     /// Packets over UDP.
     Udp(UdpPlan),
 }
@@ -213,7 +222,10 @@ fn camera(index: usize, table: &CameraTable) -> Result<SensorPlan> {
     Ok(SensorPlan {
         camera: true,
         name: table.name.clone(),
-        source: source(&key(""), table.world.as_ref(), table.drive.as_ref())?,
+        source: match real::from_table(index, table)? {
+            Some(camera) => SensorSource::Camera(camera),
+            None => source(&key(""), "device", table.world.as_ref(), table.drive.as_ref())?,
+        },
         sensor: table.sensor.clone(),
         hz: table.hz,
         size: table.size,
@@ -235,7 +247,7 @@ fn lidar(index: usize, table: &LidarTable) -> Result<SensorPlan> {
         source: match UdpPlan::from_table(index, table)? {
             Some(udp) if table.world.is_none() && table.drive.is_none() => SensorSource::Udp(udp),
             Some(_) => return Err(anyhow!("{}: a LiDAR over UDP has no world and no drive", key("udp"))),
-            None => source(&key(""), table.world.as_ref(), table.drive.as_ref())?,
+            None => source(&key(""), "udp", table.world.as_ref(), table.drive.as_ref())?,
         },
         sensor: table.sensor.clone(),
         hz: table.hz,
@@ -250,11 +262,11 @@ fn lidar(index: usize, table: &LidarTable) -> Result<SensorPlan> {
     })
 }
 
-fn source(key: &str, world: Option<&PathBuf>, drive: Option<&PathBuf>) -> Result<SensorSource> {
+fn source(key: &str, real: &str, world: Option<&PathBuf>, drive: Option<&PathBuf>) -> Result<SensorSource> {
     match (world, drive) {
         (Some(world), None) => Ok(SensorSource::World(world.clone())),
         (None, Some(drive)) => Ok(SensorSource::Drive(drive.clone())),
-        _ => Err(anyhow!("{key}world or {key}drive: say which one it is, one of the two")),
+        _ => Err(anyhow!("{key}{real}, {key}world or {key}drive: say which one it is, one of the three")),
     }
 }
 

@@ -3,6 +3,7 @@
 //! `replay DRIVE ...` builds the same [`file::LaunchFile`] from flags, so that a run and a replay differ in nothing else.
 
 mod assess;
+mod camera;
 mod can;
 mod clips;
 mod engines;

@@ -10,6 +10,8 @@ use crate::exit::Outcome;
 
 mod alignment;
 mod bundle;
+#[cfg(feature = "camera")]
+mod cameras;
 mod computer;
 mod jetson;
 mod library;
@@ -56,6 +58,8 @@ impl Doctor {
         lines.extend(jetson::look(&self.root));
         lines.extend(computer::look(&self.root));
         lines.extend(network::look(&self.root));
+        #[cfg(feature = "camera")]
+        lines.extend(cameras::look());
         if self.json {
             println!("{}", serde_json::to_string_pretty(&json!({"lines": lines}))?);
         } else {

@@ -14,6 +14,7 @@ pub mod align;
 mod argoverse;
 pub mod arrival;
 pub mod calib;
+pub mod camera;
 mod decode;
 mod drive;
 mod ego;

@@ -11,6 +11,7 @@ use std::sync::{Arc, OnceLock};
 use anyhow::{Result, anyhow};
 use ocellus_percept::space::{Odom, Rig, Transform, Vehicle};
 use ocellus_percept::time::Timestamp;
+use ocellus_sense::camera::{self, CameraError};
 use ocellus_sense::labels::{Label, LabelSummary};
 use ocellus_sense::{
     Drive, DriveInfo, DriveKind, OpenOptions, Payload, ReadError, SensorInfo, SensorKind, SimulatedCamera,
@@ -39,7 +40,7 @@ struct Source {
 }
 
 impl LiveDrive {
-    /// Opens the sources of all sensors. Errors carry exit code 2.
+    /// Opens the sources of all sensors. Errors carry exit code 2, but for a camera that may yet come.
     pub fn open(plan: &LivePlan, calib: Option<&Path>) -> Result<Self> {
         let mut info = DriveInfo {
             kind: DriveKind::Live,
@@ -57,7 +58,7 @@ impl LiveDrive {
         let mut sources = Vec::new();
         let mut entry_offset = 0;
         for sensor in &plan.sensors {
-            let drive: Arc<dyn Drive> = Arc::from(open(sensor, calib).map_err(exit::usage)?);
+            let drive: Arc<dyn Drive> = Arc::from(open(sensor, calib).map_err(coded)?);
             let source = join(sensor, drive, entry_offset, &mut info).map_err(exit::usage)?;
             entry_offset += source.drive.entries().len();
             sources.push(source);
@@ -95,6 +96,12 @@ impl LiveDrive {
     }
 }
 
+/// A camera that is not there is a failure, after which a service is started again; everything else is a wrong plan.
+fn coded(error: anyhow::Error) -> anyhow::Error {
+    let passes = error.downcast_ref::<CameraError>().is_some_and(CameraError::may_pass);
+    if passes { error } else { exit::usage(error) }
+}
+
 /// Opens one sensor's source.
 fn open(plan: &SensorPlan, calib: Option<&Path>) -> Result<Box<dyn Drive>> {
     let calib = plan.calib.as_deref().or(calib).map(Path::to_path_buf);
@@ -102,6 +109,11 @@ fn open(plan: &SensorPlan, calib: Option<&Path>) -> Result<Box<dyn Drive>> {
     let options = OpenOptions { calib, uncalibrated: true, simulated, ..OpenOptions::default() };
     match &plan.source {
         SensorSource::World(path) | SensorSource::Drive(path) => Ok(ocellus_sense::open(path, &options)?),
+        SensorSource::Camera(camera) => {
+            // Opened to see that it is there and what it gives; it is opened again to capture.
+            let mode = camera::open(camera)?.mode().clone();
+            Ok(camera::as_drive(&mode, options.calib.as_deref())?)
+        }
         SensorSource::Udp(udp) => Ok(ocellus_sense::lidar::heard(&udp::options(udp)?, options.calib.as_deref())?),
     }
 }

@@ -10,6 +10,7 @@
 //! queue, and the ledger counts those as dropped, `queue_full`. So a slow network costs frames, evenly of all its
 //! cameras, and never age.
 
+mod camera;
 mod capture;
 mod clock;
 mod drive;
@@ -85,7 +86,7 @@ pub struct Sensors {
 }
 
 impl Sensors {
-    /// Opens the sensors of a plan. Errors carry exit code 2.
+    /// Opens the sensors of a plan. Errors carry exit code 2, but for a camera that may yet come.
     pub fn open(plan: &LivePlan, calib: Option<&Path>) -> Result<Self> {
         let drive = LiveDrive::open(plan, calib)?;
         let health = Arc::new(Health::new([]));
@@ -377,10 +378,16 @@ impl LiveRun {
         let (clock, stop, faults, notes) =
             (self.clock, self.crew.stop().clone(), self.faults.clone(), self.notes.clone());
         let name = name.to_owned();
+        let kept = match &source {
+            Some(SensorSource::Camera(options)) => Some(camera::Kept::new(options.clone())),
+            _ => None,
+        };
         Arc::new(move || {
             faults.check_open(&name)?;
             let feed: Box<dyn Feed> = if let Some(SensorSource::Udp(plan)) = &source {
                 Box::new(udp::Heard::open(&udp::options(plan)?, &name, notes.clone())?)
+            } else if let Some(kept) = &kept {
+                Box::new(kept.open(&name, clock, &notes)?)
             } else {
                 let track: Track = track.clone().ok_or_else(|| anyhow::anyhow!("it has no source"))?;
                 Box::new(Played::open(track, clock, stop.clone()))
