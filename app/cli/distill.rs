@@ -34,7 +34,9 @@ const LOG: &str = "log.jsonl";
     ocellus distill models/recipes/street.toml --out out/street\n  \
     ocellus distill models/recipes/street.toml --out out/street --teacher big.onnx --judge labelled/\n\
     Interrupted, the same command goes on at the last checkpoint, to the same result.\n\
-    The network is written only where nothing is lost (exit code 4 otherwise): out/street/statement.html says what.")]
+    The network is written only where nothing is lost (exit code 4 otherwise): out/street/statement.html says what.\n\
+    Scores that are too sure or too shy: accept d_ece, make them honest with `ocellus eval out/street --data world:random@25-36\n\
+    --fit isotonic --into out/street/model.toml`, and write the statement anew with `ocellus eval out/street --statement out/street`.")]
 pub struct Distill {
     /// A recipe (TOML); models/recipes/ has some.
     recipe: PathBuf,
