@@ -230,6 +230,21 @@ fn frames_in(recording: &Path) -> Vec<(String, u64)> {
 }
 
 #[test]
+fn a_lidar_that_goes_on_alone_does_not_pass_for_a_camera_that_sees() {
+    let folder = tempfile::tempdir().unwrap();
+    let fault = |camera| format!("[[faults.make]]\nfault = \"disconnect\"\nsensor = \"{camera}\"\nat_s = 1.0\n");
+    let said = run(folder.path(), &format!("[live]\nseconds = 4\n{}{}", fault("front"), fault("left")));
+    assert_eq!(said.code, 3, "{}\n{}", said.out, said.err);
+    let lines = lines(folder.path());
+    let last = lines.iter().rposition(|l| l["trigger"] == "camera").expect("frames came at first");
+    let ticks: Vec<&Value> = lines[last + 1..].iter().filter(|l| l["trigger"] == "tick").collect();
+    assert!(ticks.len() >= 5, "two seconds without a camera: {} ticks", ticks.len());
+    assert!(ticks.iter().all(|l| l.get("objects").is_none()));
+    assert!(ticks.iter().any(|l| l["state"] == "stale"), "{ticks:?}");
+    assert!(ledger(folder.path(), "roof")["processed"].as_u64().unwrap() > 0, "the LiDAR went on");
+}
+
+#[test]
 fn a_recording_holds_what_came_in_its_order_and_is_replayed_as_it_was() {
     let folder = tempfile::tempdir().unwrap();
     let recording = folder.path().join("drive.mcap");

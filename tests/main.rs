@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod can;
+mod clips;
 mod eval;
 mod faults;
 mod label;

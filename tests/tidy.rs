@@ -19,7 +19,7 @@ const EDGES: [(&str, &[&str]); 8] = [
 ];
 
 /// Foreign packages with owners: no other crate may depend on them.
-const OWNERS: [(&str, &[&str]); 13] = [
+const OWNERS: [(&str, &[&str]); 14] = [
     ("ort", &["infer"]),
     ("nokhwa", &["sense"]),
     ("libc", &["sense"]),
@@ -28,6 +28,7 @@ const OWNERS: [(&str, &[&str]); 13] = [
     ("rerun", &["sinks"]),
     ("crossbeam-channel", &["flow"]),
     ("socket2", &["sense"]),
+    ("socketcan", &["sinks"]),
     ("prost", &["distill"]),
     ("rayon", &["world", "judge", "distill"]),
     ("gemm-common", &["distill"]),

@@ -148,6 +148,8 @@ pub struct FusionTable {
     pub wait_ms: Option<f64>,
     /// Oldest sweep that is still used, milliseconds of sensor time.
     pub sweep_age_ms_max: Option<f64>,
+    /// Whether obstacles on the way that no detector knows are listed beside a camera's, as LiDAR shows them; not unless told.
+    pub unknown: Option<bool>,
     /// Height of the cameras above the ground, metres, where neither calibration nor LiDAR tells.
     pub camera_height_m: Option<f64>,
 }

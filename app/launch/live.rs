@@ -16,8 +16,8 @@ use super::camera as real;
 use super::faults::{FaultPlan, FaultsTable};
 use super::udp::UdpPlan;
 
-/// Ticks a second where no frame comes: as often as a usual camera's or LiDAR's frames.
-const TICK_HZ_DEFAULT: f64 = 10.0;
+/// Ticks a second where no frame comes: the first is out within 300 ms of a loss, and the jitter of a sensor at 10 Hz makes none.
+const TICK_HZ_DEFAULT: f64 = 5.0;
 /// How long a finished frame waits for an older one of another camera: half a frame at 10 Hz.
 const ORDER_MS_DEFAULT: f64 = 50.0;
 /// Longest limit that is still live, milliseconds.

@@ -111,6 +111,8 @@ pub struct Plan {
     pub sweep_age_s_max: f64,
     /// Cameras' height above the ground, metres, where told.
     pub camera_height_m: Option<f64>,
+    /// Whether obstacles that no detector knows are listed beside a camera's.
+    pub unknown: bool,
     /// The vehicle's outline and what counts as which risk.
     pub assess: AssessPlan,
     /// Whether and how obstacles go out on CAN.
@@ -222,6 +224,7 @@ impl Plan {
             fusion_wait_s: wait_ms * 1e-3,
             sweep_age_s_max: age_ms * 1e-3,
             camera_height_m: file.fusion.camera_height_m,
+            unknown: file.fusion.unknown.unwrap_or(false),
             assess: AssessPlan::new(&file.vehicle, &file.risk)?,
             can: CanPlan::new(&file.can)?,
             clips: ClipsPlan::new(&file.clips)?,

@@ -96,6 +96,17 @@ impl Assess {
         Ahead { nearest, way: Some(self.assessor.way(self.ground)) }
     }
 
+    /// Whether something at `point` that reaches `across_m` right (negative) and left of it is ahead and not further than
+    /// `margin_m` beside the corridor of this report.
+    pub fn is_near_way(&self, point: &Point3<Vehicle>, across_m: [f64; 2], margin_m: f64) -> bool {
+        let corridor = self.assessor.corridor();
+        let Some(place) = corridor.place(point.xyz.x, point.xyz.y) else { return false };
+        let ([right, left], [reach_right, reach_left]) = (corridor.reach_m(), across_m);
+        place.gap_m >= 0.0
+            && place.left_m + reach_left > -right - margin_m
+            && place.left_m + reach_right < left + margin_m
+    }
+
     /// Fills in time to collision, risk, reason and gap.
     pub fn apply(&mut self, object: &mut Object, listed: &Listed<'_>) {
         let distance = match (object.distance_m, object.distance_sigma_m, object.distance_source) {

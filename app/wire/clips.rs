@@ -12,7 +12,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use ocellus_flow::queue::Receiver;
+use ocellus_flow::queue::{QueueSpec, Receiver, Sender};
+use ocellus_flow::threads::OnFailure;
 use ocellus_percept::assess::VehicleShape;
 use ocellus_percept::report::{FrameReport, Object, Risk};
 use ocellus_percept::time::Timestamp;
@@ -20,10 +21,12 @@ use ocellus_sense::Drive;
 use ocellus_sense::event::{EVENT_TOPIC, Event};
 use ocellus_sinks::mcap::Compression;
 
+use super::Pipeline;
+use super::assess::shape;
 use super::notes::Notes;
-use super::results::{Said, write_said};
+use super::results::{RESULTS_QUEUE, Said, write_said};
 use crate::exit;
-use crate::launch::ClipsPlan;
+use crate::launch::{ClipsPlan, ModelPlan, TRUTH};
 use crate::recording::{JPEG_QUALITY, Tape};
 
 /// Messages in the ring at most: 4 s of two cameras at 30 Hz and two LiDARs at 10 Hz, with their reports.
@@ -34,15 +37,15 @@ const CLIP_S_MAX: f64 = 60.0;
 const FORGET_S: f64 = 3.0;
 
 /// What clips are told beside what perception says.
-pub struct About {
+struct About {
     /// The vehicle that is assessed.
-    pub vehicle: VehicleShape,
+    vehicle: VehicleShape,
     /// The networks that run, by name.
-    pub models: Vec<String>,
+    models: Vec<String>,
 }
 
 /// Keeps event clips.
-pub struct Clips {
+struct Clips {
     plan: ClipsPlan,
     about: About,
     drive: Arc<dyn Drive>,
@@ -63,9 +66,28 @@ struct Open {
     worst: Event,
 }
 
+impl Pipeline<'_> {
+    /// Starts the thread that keeps event clips: a live run goes on without it.
+    pub(super) fn clips(&self) -> Result<Option<Sender<Said>>> {
+        let Some(plan) = self.plan.clips.clone() else { return Ok(None) };
+        let (spec, failed) = match self.plan.live {
+            Some(_) => (QueueSpec::drop_oldest("clips", RESULTS_QUEUE), OnFailure::CarryOn),
+            None => (QueueSpec::block("clips", RESULTS_QUEUE), OnFailure::Halt),
+        };
+        let (sender, input) = self.queue(spec);
+        let name = |model: &ModelPlan| model.path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let truth = self.plan.truth.then(|| TRUTH.to_owned());
+        let models = self.plan.models.iter().map(name).chain(truth).collect();
+        let vehicle = shape(&self.plan.assess, self.drive.as_ref()).unwrap_or(VehicleShape::CAR);
+        let clips = Clips::new(plan, About { vehicle, models }, Arc::clone(&self.drive), self.notes.clone())?;
+        self.crew.spawn_with("clips", failed, move || clips.run(&input))?;
+        Ok(Some(sender))
+    }
+}
+
 impl Clips {
     /// Keeps clips of `drive` as `plan` says. Errors carry exit code 2.
-    pub fn new(plan: ClipsPlan, about: About, drive: Arc<dyn Drive>, notes: Notes) -> Result<Self> {
+    fn new(plan: ClipsPlan, about: About, drive: Arc<dyn Drive>, notes: Notes) -> Result<Self> {
         let dir = plan.dir.display().to_string();
         std::fs::create_dir_all(&plan.dir)
             .with_context(|| format!("{dir}: the folder for clips cannot be made; choose another"))
@@ -75,7 +97,7 @@ impl Clips {
     }
 
     /// Keeps what is worth it of what comes, until its queue ends.
-    pub fn run(mut self, input: &Receiver<Said>) -> Result<()> {
+    fn run(mut self, input: &Receiver<Said>) -> Result<()> {
         while let Some(said) = input.recv() {
             self.take(said)?;
         }

@@ -36,7 +36,6 @@ use ocellus_flow::pool::{Exhausted, Pool};
 use ocellus_flow::queue::{QueueSpec, Receiver, Sender};
 use ocellus_flow::stop::StopReason;
 use ocellus_flow::threads::{Crew, CrewReport, JoinLimits, OnFailure, detach};
-use ocellus_percept::assess::VehicleShape;
 use ocellus_percept::cloud::Cloud;
 use ocellus_percept::report::FrameReport;
 use ocellus_percept::tensor::Preprocessor;
@@ -46,14 +45,14 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::exit;
-use crate::launch::{ModelPlan, Plan, Speed, TRUTH, ViewerPlan};
+use crate::launch::{Plan, Speed, ViewerPlan};
 use crate::models::Model;
 use crate::recording::refuse_own_source;
 
 use assess::Assess;
 use blind::Watches;
 use classes::Classes;
-use clips::{About, CLIP_RING, Clips};
+use clips::CLIP_RING;
 use frame::{Item, Message};
 use infer::{Infer, Job, Times, dispatch};
 use machine::MachineWatch;
@@ -246,6 +245,7 @@ impl Pipeline<'_> {
             wait_s: self.plan.fusion_wait_s,
             camera_height_m: self.plan.camera_height_m,
             listed,
+            unknown: self.plan.unknown,
             assess: Assess::new(&self.plan.assess, Arc::clone(&self.drive), &self.notes),
             outputs,
             notes: self.notes.clone(),
@@ -416,23 +416,6 @@ impl Pipeline<'_> {
         let (sender, input) = self.queue(spec);
         let results = Results::create(&path, Arc::clone(&self.drive), self.notes.clone(), live)?;
         self.crew.spawn_with("mcap", failed, move || results.run(&path, &input))?;
-        Ok(Some(sender))
-    }
-
-    /// Starts the thread that keeps event clips: a live run goes on without it.
-    fn clips(&self) -> Result<Option<Sender<Said>>> {
-        let Some(plan) = self.plan.clips.clone() else { return Ok(None) };
-        let (spec, failed) = match self.plan.live {
-            Some(_) => (QueueSpec::drop_oldest("clips", RESULTS_QUEUE), OnFailure::CarryOn),
-            None => (QueueSpec::block("clips", RESULTS_QUEUE), OnFailure::Halt),
-        };
-        let (sender, input) = self.queue(spec);
-        let name = |model: &ModelPlan| model.path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let truth = self.plan.truth.then(|| TRUTH.to_owned());
-        let models = self.plan.models.iter().map(name).chain(truth).collect();
-        let vehicle = assess::shape(&self.plan.assess, self.drive.as_ref()).unwrap_or(VehicleShape::CAR);
-        let clips = Clips::new(plan, About { vehicle, models }, Arc::clone(&self.drive), self.notes.clone())?;
-        self.crew.spawn_with("clips", failed, move || clips.run(&input))?;
         Ok(Some(sender))
     }
 

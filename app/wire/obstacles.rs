@@ -48,7 +48,7 @@ pub fn object(obstacle: &Obstacle, tracked: &TrackOutput, assess: &mut Assess) -
 }
 
 /// How far an obstacle reaches to the right and left of its nearest point.
-fn across_m(obstacle: &Obstacle) -> [f64; 2] {
+pub fn across_m(obstacle: &Obstacle) -> [f64; 2] {
     let (middle, half) = (obstacle.centre.xyz.y - obstacle.nearest.xyz.y, 0.5 * obstacle.size_m[1]);
     [(middle - half).min(0.0), (middle + half).max(0.0)]
 }

@@ -33,6 +33,17 @@ pub enum SensorState {
     Blind,
 }
 
+impl SensorState {
+    /// Whether a report in this state says what is on the way ahead. The one place that decides what a lost sensor does to every
+    /// output; the table in ARCHITECTURE spells it out.
+    pub fn sees(self) -> bool {
+        match self {
+            Self::Fresh | Self::Late => true,
+            Self::Stale | Self::Blind => false,
+        }
+    }
+}
+
 /// What a distance rests on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -8,6 +8,7 @@
 
 mod align;
 mod bad_input;
+mod blind;
 mod calibration;
 mod lidar_made;
 mod lidar_real;

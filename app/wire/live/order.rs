@@ -77,10 +77,7 @@ impl Ordered {
     fn step(&mut self, item: Item, answers: Vec<(usize, Answer)>) -> bool {
         let (sensor, seq) = (item.origin.sensor, item.origin.seq);
         match catch_unwind(AssertUnwindSafe(|| self.perceive.perceive(item, answers))) {
-            Ok(open) => {
-                self.health.line();
-                open
-            }
+            Ok(open) => open,
             Err(_) => {
                 self.health.panicked();
                 self.notes.say("panic", format!("perceiving frame {seq} panicked: its sensor's tracks begin anew"));

@@ -2,6 +2,7 @@
 
 mod objects;
 mod sweep;
+mod unknown;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,6 +20,7 @@ use ocellus_percept::track::{Observation, TrackIds, TrackOutput, Tracker, Tracke
 use ocellus_sense::{Drive, SensorKind};
 
 use self::objects::Measured;
+use self::unknown::Unknowns;
 use super::assess::{Ahead, Assess};
 use super::classes::{Candidate, Classes};
 use super::frame::{Answer, Content, Frame, Item, Message, Origin, Part};
@@ -52,6 +54,8 @@ pub struct PerceiveParts {
     pub camera_height_m: Option<f64>,
     /// Lowest score listed, by network.
     pub listed: Vec<f32>,
+    /// Whether obstacles that no detector knows are listed beside those of a camera.
+    pub unknown: bool,
     /// What obstacles mean for the vehicle.
     pub assess: Assess,
     /// Where reports go.
@@ -85,6 +89,8 @@ pub struct Perceive {
     candidates: Vec<Candidate>,
     observations: Vec<Observation>,
     tracked: Vec<TrackOutput>,
+    /// Obstacles without a class, by run sensor.
+    unknowns: Vec<Unknowns>,
     measured: Vec<Option<Measured>>,
 }
 
@@ -124,6 +130,7 @@ impl Perceive {
     pub fn new(parts: PerceiveParts) -> Self {
         Self {
             views: parts.sensors.iter().map(|_| View::new(&parts.classes)).collect(),
+            unknowns: parts.sensors.iter().map(|_| Unknowns::default()).collect(),
             sweeps: parts.sensors.iter().map(|_| VecDeque::with_capacity(SWEEPS_KEPT)).collect(),
             parts,
             pending: BTreeMap::new(),
@@ -276,6 +283,10 @@ impl Perceive {
     }
 
     fn send(&self, perceived: Perceived) -> bool {
+        // A sweep beside cameras makes no line: while it alone comes there are ticks.
+        if let Some(health) = &self.parts.health {
+            health.line();
+        }
         self.parts.seen.lock().unwrap_or_else(PoisonError::into_inner).add(&perceived.report);
         self.parts.outputs.send(perceived)
     }
@@ -293,6 +304,7 @@ impl Perceive {
         objects: Option<Vec<Object>>,
     ) -> FrameReport {
         let sensor = Some(self.parts.sensors[origin.sensor].name.clone());
+        let objects = objects.filter(|_| state.sees());
         FrameReport { trigger, t: origin.t, sensor, seq: Some(origin.seq), state, objects }
     }
 }

@@ -23,15 +23,15 @@ const HALF_WIDTH_MAX_M: f64 = 1.25;
 
 /// A detection's distance and its surface point in the vehicle frame, where that is known.
 pub(super) struct Measured {
-    distance: Distance,
-    surface: Option<Point3<Vehicle>>,
+    pub(super) distance: Distance,
+    pub(super) surface: Option<Point3<Vehicle>>,
 }
 
 /// Everything about the moment a frame was taken.
-struct Moment<'a> {
-    camera: Option<Camera>,
-    mount: Option<&'a CameraMount>,
-    odom_from_vehicle: Option<Transform<Odom, Vehicle>>,
+pub(super) struct Moment<'a> {
+    pub(super) camera: Option<Camera>,
+    pub(super) mount: Option<&'a CameraMount>,
+    pub(super) odom_from_vehicle: Option<Transform<Odom, Vehicle>>,
 }
 
 impl Moment<'_> {
@@ -68,7 +68,7 @@ fn contradiction(seq: u64, class: &str, (used, other): (Distance, Other)) -> Str
 }
 
 impl Perceive {
-    /// The frame's objects, in the candidates' order.
+    /// The frame's objects, in the candidates' order, then those without a class.
     pub(super) fn understand(
         &mut self,
         origin: &Origin,
@@ -101,7 +101,10 @@ impl Perceive {
         tracking.time(|| view.tracker.step(&mut self.ids, track_frame, &self.observations, &mut self.tracked));
         self.parts.assess.begin(origin.t);
         let rows = candidates.iter().enumerate().filter(|(_, candidate)| candidate.listed);
-        rows.filter_map(|(row, seen)| self.object(&seen.detection, row, &moment, frame.size)).collect()
+        let mut objects: Vec<Object> =
+            rows.filter_map(|(row, seen)| self.object(&seen.detection, row, &moment, frame.size)).collect();
+        objects.extend(self.unknown_objects(origin, &moment, candidates));
+        objects
     }
 
     /// The camera's intrinsics at the picture's own size; said once where there are none.

@@ -20,6 +20,8 @@ impl Perceive {
         let mut open = true;
         if self.parts.lidar_only {
             open &= self.lidar_report(&origin, &cloud);
+        } else if self.parts.unknown {
+            self.find_unknown(&origin, &cloud);
         }
         let kept = &mut self.sweeps[origin.sensor];
         if kept.len() == SWEEPS_KEPT {

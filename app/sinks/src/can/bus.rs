@@ -1,4 +1,4 @@
-//! The way out: a candump log, which `canplayer` plays on any interface. There is no socket in this program yet.
+//! Ways out: a candump log, and with the feature `socketcan` an interface of Linux.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -20,21 +20,44 @@ pub enum CanError {
         /// The operating system's reason.
         source: io::Error,
     },
+    /// The interface cannot be opened or written to.
+    #[error(
+        "CAN interface {interface}: {source}; bring it up with `ip link set {interface} up type can bitrate 500000` (`type vcan` for a virtual one)"
+    )]
+    Interface {
+        /// Its name.
+        interface: String,
+        /// The operating system's reason.
+        source: io::Error,
+    },
     /// There is no SocketCAN here.
     #[error(
-        "CAN interface {interface}: this program has no SocketCAN; write a log with --can FILE, canplayer plays it"
+        "CAN interface {interface}: this program was built without SocketCAN; build it on Linux with `--features socketcan`, or write a log with --can FILE"
     )]
     NotHere {
-        /// Name of the interface.
+        /// Its name.
         interface: String,
     },
 }
 
-/// One way out: `(seconds) can0 ID#BYTES`, as candump -L writes and canplayer plays.
+/// One way out.
 #[derive(Debug)]
-pub struct CanBus {
-    path: PathBuf,
-    out: BufWriter<File>,
+pub enum CanBus {
+    /// `(seconds) can0 ID#BYTES`, as candump -L writes and canplayer plays.
+    Log {
+        /// The file.
+        path: PathBuf,
+        /// Its writer.
+        out: BufWriter<File>,
+    },
+    /// A socket.
+    #[cfg(all(target_os = "linux", feature = "socketcan"))]
+    Socket {
+        /// Name of the interface.
+        interface: String,
+        /// The socket.
+        socket: socketcan::CanSocket,
+    },
 }
 
 /// The interface's name in logs.
@@ -48,24 +71,45 @@ impl CanBus {
             std::fs::create_dir_all(folder).map_err(failed)?;
         }
         let out = BufWriter::new(File::create(path).map_err(failed)?);
-        Ok(Self { path: path.to_owned(), out })
+        Ok(Self::Log { path: path.to_owned(), out })
     }
 
-    /// An interface: refused by name, so that nobody waits for frames that never come.
+    /// An interface that is up, e.g. `can0` or `vcan0`.
+    #[cfg(all(target_os = "linux", feature = "socketcan"))]
+    pub fn socket(interface: &str) -> Result<Self, CanError> {
+        use socketcan::Socket;
+        let failed = |source| CanError::Interface { interface: interface.to_owned(), source };
+        let socket = socketcan::CanSocket::open(interface).map_err(failed)?;
+        // A bus without a partner must not hold up perception.
+        socket.set_nonblocking(true).map_err(failed)?;
+        Ok(Self::Socket { interface: interface.to_owned(), socket })
+    }
+
+    /// An interface that is up.
+    #[cfg(not(all(target_os = "linux", feature = "socketcan")))]
     pub fn socket(interface: &str) -> Result<Self, CanError> {
         Err(CanError::NotHere { interface: interface.to_owned() })
     }
 
     /// Sends a frame stamped `now`.
     pub fn send(&mut self, now: Timestamp, frame: &CanFrame) -> Result<(), CanError> {
-        let path = &self.path;
-        write_line(&mut self.out, now, frame).map_err(|source| CanError::Log { path: path.clone(), source })
+        match self {
+            Self::Log { path, out } => {
+                write_line(out, now, frame).map_err(|source| CanError::Log { path: path.clone(), source })
+            }
+            #[cfg(all(target_os = "linux", feature = "socketcan"))]
+            Self::Socket { interface, socket } => write_socket(socket, frame)
+                .map_err(|source| CanError::Interface { interface: interface.clone(), source }),
+        }
     }
 
     /// Sees everything out.
     pub fn finish(&mut self) -> Result<(), CanError> {
-        let path = &self.path;
-        self.out.flush().map_err(|source| CanError::Log { path: path.clone(), source })
+        match self {
+            Self::Log { path, out } => out.flush().map_err(|source| CanError::Log { path: path.clone(), source }),
+            #[cfg(all(target_os = "linux", feature = "socketcan"))]
+            Self::Socket { .. } => Ok(()),
+        }
     }
 }
 
@@ -74,4 +118,17 @@ fn write_line(out: &mut impl Write, now: Timestamp, frame: &CanFrame) -> io::Res
     write!(out, "({}.{:06}) {LOG_INTERFACE} {:03X}#", us.div_euclid(1_000_000), us.rem_euclid(1_000_000), frame.id)?;
     frame.data.iter().try_for_each(|byte| write!(out, "{byte:02X}"))?;
     writeln!(out)
+}
+
+#[cfg(all(target_os = "linux", feature = "socketcan"))]
+fn write_socket(socket: &socketcan::CanSocket, frame: &CanFrame) -> io::Result<()> {
+    use socketcan::{EmbeddedFrame, Socket, StandardId};
+    let invalid = || io::Error::from(io::ErrorKind::InvalidInput);
+    let id = StandardId::new(frame.id).ok_or_else(invalid)?;
+    let frame = socketcan::CanFrame::new(id, &frame.data).ok_or_else(invalid)?;
+    match socket.write_frame(&frame) {
+        // The bus is congested: a cyclic message is worth nothing later.
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+        other => other,
+    }
 }

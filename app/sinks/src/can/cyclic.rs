@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ocellus_percept::report::{FrameReport, Object, Risk, SensorState, Trigger};
+use ocellus_percept::report::{FrameReport, Object, Risk, Trigger};
 use ocellus_percept::time::Timestamp;
 
 use super::CanReport;
@@ -100,7 +100,7 @@ impl CanSink {
     fn frames(&self, newest: &CanReport, now: Timestamp) -> Vec<CanFrame> {
         let report: &Arc<FrameReport> = &newest.report;
         let age_s = now.seconds_since(report.t).max(0.0);
-        let seen = report.objects.is_some() && matches!(report.state, SensorState::Fresh | SensorState::Late);
+        let seen = report.objects.is_some() && report.state.sees();
         let valid = seen && age_s <= self.config.stale_s;
         let listed = most_urgent(report.objects.as_deref().unwrap_or_default());
         let nearest = listed.iter().copied().enumerate().find(|(_, o)| Some(o.track) == newest.nearest);
@@ -129,6 +129,8 @@ fn most_urgent(objects: &[Object]) -> Vec<&Object> {
 
 #[cfg(test)]
 mod tests {
+    use ocellus_percept::report::SensorState;
+
     use super::*;
     use crate::objects::samples::full_report;
 

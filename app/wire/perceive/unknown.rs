@@ -1,0 +1,182 @@
+//! Obstacles that no detector knows, beside those of a camera's frame: clusters of the newest sweep on the way ahead that no
+//! detection explains.
+//!
+//! They are found and tracked when a sweep comes, and brought to each frame's moment by how they move. Listed are those that are
+//! confirmed, seen by the camera, and in the corridor or close beside it: elsewhere a street is full of walls, poles and bushes
+//! that no detector needs to know.
+
+use ocellus_percept::detection::BoxPx;
+use ocellus_percept::fuse::Obstacle;
+use ocellus_percept::report::Object;
+use ocellus_percept::space::{Odom, Point3, Transform, Vehicle};
+use ocellus_percept::time::Timestamp;
+use ocellus_percept::track::{TrackFrame, TrackOutput, TrackPhase};
+
+use super::super::classes::Candidate;
+use super::super::frame::Origin;
+use super::super::obstacles;
+use super::Perceive;
+use super::objects::Moment;
+
+/// Clusters are looked for so far ahead and to each side, metres: what is further cannot be reached within the watching time.
+const AHEAD_M: f64 = 60.0;
+const ASIDE_M: f64 = 12.0;
+/// Listed are those this near to the corridor, metres: a mirror's width, and what may step or roll in.
+const BESIDE_M: f64 = 0.7;
+/// A detection explains a cluster within its box, this much wider and higher at each side...
+const BOX_MARGIN_SHARE: f32 = 0.15;
+/// ...unless it stands before what was detected by more than this, metres.
+const BEFORE_M: f64 = 2.0;
+/// It also explains what lies this near to its surface, metres: the far corner of a car.
+const NEAR_SURFACE_M: f64 = 2.5;
+/// A box smaller than this is not seen, px.
+const BOX_MIN_PX: f32 = 2.0;
+
+/// What one LiDAR's newest sweep showed.
+#[derive(Default)]
+pub(super) struct Unknowns {
+    t: Timestamp,
+    odom_from_vehicle: Option<Transform<Odom, Vehicle>>,
+    things: Vec<(Obstacle, TrackOutput)>,
+}
+
+impl Perceive {
+    /// Finds and tracks what stands ahead in a sweep of points in `vehicle_from_lidar`'s LiDAR.
+    pub(super) fn find_unknown(&mut self, origin: &Origin, cloud: &ocellus_percept::cloud::Cloud) {
+        let rig = self.parts.drive.rig_at(origin.entry);
+        let Some(mount) = rig.lidars.get(&self.parts.sensors[origin.sensor].name) else { return };
+        let vehicle_from_lidar = mount.vehicle_from_lidar;
+        let Self { obstacles, found, .. } = self;
+        self.parts.fusing.time(|| obstacles.find(cloud, &vehicle_from_lidar, found));
+        found.retain(|o| (0.0..AHEAD_M).contains(&o.nearest.xyz.x) && o.nearest.xyz.y.abs() < ASIDE_M);
+        self.observations.clear();
+        let unknown = self.parts.classes.unknown();
+        self.observations.extend(self.found.iter().map(|o| obstacles::observation(o, unknown)));
+        let odom_from_vehicle = self.parts.drive.odom_from_vehicle(origin.t);
+        let frame = TrackFrame { odom_from_vehicle: odom_from_vehicle.as_ref(), ..TrackFrame::at(origin.t) };
+        let view = &mut self.views[origin.sensor];
+        self.parts.tracking.time(|| view.tracker.step(&mut self.ids, frame, &self.observations, &mut self.tracked));
+        let confirmed = |tracked: &TrackOutput| tracked.phase == Some(TrackPhase::Confirmed);
+        let things = self.found.drain(..).zip(self.tracked.drain(..)).filter(|(_, tracked)| confirmed(tracked));
+        let unknowns = &mut self.unknowns[origin.sensor];
+        (unknowns.t, unknowns.odom_from_vehicle) = (origin.t, odom_from_vehicle);
+        unknowns.things.clear();
+        unknowns.things.extend(things);
+    }
+
+    /// Those that belong into a camera's frame, whose detections are `candidates`.
+    pub(super) fn unknown_objects(
+        &mut self,
+        origin: &Origin,
+        moment: &Moment<'_>,
+        candidates: &[Candidate],
+    ) -> Vec<Object> {
+        let mut objects = Vec::new();
+        for sensor in 0..self.unknowns.len() {
+            let unknowns = std::mem::take(&mut self.unknowns[sensor]);
+            let age_s = origin.t.seconds_since(unknowns.t);
+            if age_s >= -self.parts.wait_s && age_s <= self.parts.sweep_age_s_max {
+                let since = Since::new(&unknowns, moment, age_s);
+                for (obstacle, tracked) in &unknowns.things {
+                    let (obstacle, tracked) = since.bring(obstacle, tracked);
+                    objects.extend(self.unknown_object(&obstacle, &tracked, moment, candidates));
+                }
+            }
+            self.unknowns[sensor] = unknowns;
+        }
+        objects
+    }
+
+    fn unknown_object(
+        &mut self,
+        obstacle: &Obstacle,
+        tracked: &TrackOutput,
+        moment: &Moment<'_>,
+        candidates: &[Candidate],
+    ) -> Option<Object> {
+        let across = obstacles::across_m(obstacle);
+        if !self.parts.assess.is_near_way(&obstacle.nearest, across, BESIDE_M) {
+            return None;
+        }
+        let bbox = moment.box_of(obstacle)?;
+        let range_m = moment.range_m(&obstacle.nearest)?;
+        if self.is_explained(obstacle, (&bbox, range_m), candidates) {
+            return None;
+        }
+        let object = obstacles::object(obstacle, tracked, &mut self.parts.assess)?;
+        Some(Object { box_px: Some(bbox), distance_m: Some(range_m), ..object })
+    }
+
+    /// Whether a detection of this frame is what was found.
+    fn is_explained(&self, obstacle: &Obstacle, (bbox, range_m): (&BoxPx, f64), candidates: &[Candidate]) -> bool {
+        let (x, y) = ((bbox.x0 + bbox.x1) / 2.0, (bbox.y0 + bbox.y1) / 2.0);
+        candidates.iter().zip(&self.measured).any(|(candidate, measured)| {
+            let b = &candidate.detection.bbox;
+            let (dx, dy) = (BOX_MARGIN_SHARE * b.width(), BOX_MARGIN_SHARE * b.height());
+            let within = x >= b.x0 - dx && x <= b.x1 + dx && y >= b.y0 - dy && y <= b.y1 + dy;
+            let before = measured.as_ref().is_some_and(|m| range_m < m.distance.range_m - BEFORE_M);
+            let surface = measured.as_ref().and_then(|m| m.surface);
+            let near = surface.is_some_and(|s| (s.xyz - obstacle.nearest.xyz).xy().norm() < NEAR_SURFACE_M);
+            (within && !before) || near
+        })
+    }
+}
+
+/// From a sweep's moment to a frame's.
+struct Since {
+    moved: Transform<Vehicle, Vehicle>,
+    age_s: f64,
+}
+
+impl Since {
+    fn new(unknowns: &Unknowns, moment: &Moment<'_>, age_s: f64) -> Self {
+        let moved = match (moment.odom_from_vehicle, unknowns.odom_from_vehicle) {
+            (Some(now), Some(then)) => now.inverse() * then,
+            _ => Transform::identity(),
+        };
+        Self { moved, age_s }
+    }
+
+    /// Brings an obstacle along: as it moves where that is known, else as what stands.
+    fn bring(&self, obstacle: &Obstacle, tracked: &TrackOutput) -> (Obstacle, TrackOutput) {
+        let velocity = tracked.kinematics.as_ref().and_then(|k| k.velocity).map(|v| v.mps);
+        let bring = |p: &Point3<Vehicle>| match velocity {
+            Some(mps) => Point3::from_vector(p.xyz + mps * self.age_s),
+            None => self.moved.apply(p),
+        };
+        let mut tracked = tracked.clone();
+        if let Some(kinematics) = &mut tracked.kinematics {
+            kinematics.position = bring(&kinematics.position);
+        }
+        let (nearest, centre) = (bring(&obstacle.nearest), bring(&obstacle.centre));
+        (Obstacle { nearest, centre, ..obstacle.clone() }, tracked)
+    }
+}
+
+impl Moment<'_> {
+    /// Range of a point from the camera's centre.
+    fn range_m(&self, point: &Point3<Vehicle>) -> Option<f64> {
+        Some(self.mount?.optical_from_vehicle?.apply(point).range_m())
+    }
+
+    /// The box on the picture around an obstacle's bounding box; `None` where the camera does not see it.
+    fn box_of(&self, obstacle: &Obstacle) -> Option<BoxPx> {
+        let (camera, optical_from_vehicle) = (self.camera?, self.mount?.optical_from_vehicle?);
+        let mut bbox = BoxPx { x0: f32::MAX, y0: f32::MAX, x1: f32::MIN, y1: f32::MIN };
+        for corner in 0..8 {
+            let side = |axis: usize| if corner >> axis & 1 == 0 { -0.5 } else { 0.5 } * obstacle.size_m[axis];
+            let c = obstacle.centre.xyz;
+            let point = Point3::new(c.x + side(0), c.y + side(1), c.z + side(2));
+            let [x, y] = camera.project_continuous(&optical_from_vehicle.apply(&point)).ok()?.map(|v| v as f32);
+            bbox = BoxPx { x0: bbox.x0.min(x), y0: bbox.y0.min(y), x1: bbox.x1.max(x), y1: bbox.y1.max(y) };
+        }
+        let (width, height) = (camera.width as f32, camera.height as f32);
+        let seen = BoxPx {
+            x0: bbox.x0.clamp(0.0, width),
+            y0: bbox.y0.clamp(0.0, height),
+            x1: bbox.x1.clamp(0.0, width),
+            y1: bbox.y1.clamp(0.0, height),
+        };
+        (seen.width() >= BOX_MIN_PX && seen.height() >= BOX_MIN_PX).then_some(seen)
+    }
+}
