@@ -3,7 +3,7 @@
 //! Sampling is a thread of its own that nothing waits for. What a computer does not tell is absent; where it tells nothing at
 //! all, nothing is sampled.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -129,7 +129,7 @@ impl Shared {
     }
 }
 
-fn look(root: &PathBuf, t_s: f64) -> Sample {
+fn look(root: &Path, t_s: f64) -> Sample {
     let (heat, clocks) = (heat(root), clocks(root));
     let mhz = |gpu: bool| clocks.clocks.iter().find(|c| (c.name == "gpu") == gpu).and_then(|c| c.mhz);
     Sample {
@@ -173,9 +173,9 @@ mod tests {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, text).unwrap();
         }
-        let hot = look(&root.path().to_owned(), 1.0);
+        let hot = look(root.path(), 1.0);
         assert_eq!((hot.hottest_c, hot.watts), (Some(93.0), None));
-        let silent = look(&PathBuf::from("/nothing"), 2.0);
+        let silent = look(Path::new("/nothing"), 2.0);
         let told = report(&[hot, silent], 1.0);
         assert_eq!((told.hottest_c_max, told.throttled_s, told.watts_mean), (Some(93.0), 1.0, None));
     }
@@ -185,7 +185,7 @@ mod tests {
         let kept = Mutex::new(Kept { samples: Vec::new(), period: PERIOD });
         let shared = Shared { kept, began: Instant::now() };
         for i in 0..=KEPT_MAX {
-            shared.take(look(&PathBuf::from("/nothing"), i as f64));
+            shared.take(look(Path::new("/nothing"), i as f64));
         }
         let kept = shared.kept();
         assert_eq!((kept.samples.len(), kept.period), (KEPT_MAX / 2 + 1, 2 * PERIOD));

@@ -83,7 +83,7 @@ pub enum ManifestError {
 }
 
 impl EngineManifest {
-    /// A manifest of what `folder` (the engine's) holds now.
+    /// The files that `folder` (the engine's) holds now, by path.
     ///
     /// # Errors
     /// [`ManifestError`] where a file cannot be read.

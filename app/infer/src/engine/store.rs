@@ -183,13 +183,12 @@ impl Store {
             }
             Err(TryLockError::Error(source)) => return Err(self.failed("lock", &path, source)),
         }
-        let name = || -> io::Result<()> {
+        let mut name = || -> io::Result<()> {
             file.set_len(0)?;
             file.rewind()?;
             writeln!(file, "process {}", std::process::id())?;
             file.sync_all()
         };
-        let mut name = name;
         name().map_err(|source| self.failed("write", &path, source))?;
         Ok(Lock { _file: file })
     }
