@@ -39,7 +39,7 @@ mod tests {
     fn edges_lie_on_the_ground_that_is_seen_and_else_on_the_floor() {
         let corridor = Corridor::new(VehicleShape::CAR, None);
         let normal = Vector3::new(-0.1, 0.0, 1.0).normalize();
-        let ground = GroundPlane { normal, height_m: -1.0 * normal.z, support: 0.9, sigma_m: 0.02 };
+        let ground = GroundPlane { normal, height_m: -normal.z, support: 0.9, sigma_m: 0.02 };
         let way = Way { corridor, length_m: 20.0, ground: Some(ground) };
         let [right, left] = way.edges(10, 5.0);
         for p in right.iter().chain(&left) {

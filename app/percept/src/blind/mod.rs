@@ -197,7 +197,7 @@ mod tests {
 
     #[test]
     fn what_is_covered_over_exposed_or_blurred_for_long_is_blind_and_recovers_at_once() {
-        let chequer = |x: usize, y: usize, side: usize| if (x / side + y / side) % 2 == 0 { 60 } else { 180 };
+        let chequer = |x: usize, y: usize, side: usize| if (x / side + y / side).is_multiple_of(2) { 60 } else { 180 };
         let mut watch = BlindWatch::default();
         let covered = three(&mut watch, |x, y| if x > 560 { chequer(x, y, 20) } else { 30 });
         assert_eq!(covered, [None, None, Some(Blindness::Covered)]);
