@@ -165,12 +165,19 @@ impl Capture {
         let sent = self.output.send(Item { index: 0, origin, content, look: None });
         let closed = sent.is_closed();
         if let Some(refused) = sent.handed_back() {
-            let reason = if closed { "stopped" } else { "queue_full" };
-            let t = refused.origin.t;
-            self.record(|| Some(Recorded::Dropped { t, reason, at: Instant::now() }));
-            refused.origin.ticket.dropped(reason);
+            self.refuse(refused, if closed { "stopped" } else { "queue_full" });
         }
         !closed
+    }
+
+    /// Ends a frame that a newer one has displaced. One that could not be read was lost before.
+    fn refuse(&self, refused: Item, reason: &'static str) {
+        let Origin { t, ticket, .. } = refused.origin;
+        if let Content::Lost(why) = refused.content {
+            return ticket.lost(why);
+        }
+        self.record(|| Some(Recorded::Dropped { t, reason, at: Instant::now() }));
+        ticket.dropped(reason);
     }
 
     /// The frame's stamp, or the host's where it cannot be believed; `None` where a later frame has come before it.

@@ -47,14 +47,14 @@ pub enum CameraError {
         offered: String,
     },
     /// The driver refuses.
-    #[error("{device}: {doing} failed: {source}{hint}")]
+    #[error("{device}: {doing} failed: {reason}{hint}")]
     Driver {
         /// The device.
         device: String,
         /// What was asked of it.
         doing: &'static str,
         /// The system's own reason.
-        source: io::Error,
+        reason: io::Error,
         /// What to do, led by `; `, or nothing.
         hint: &'static str,
     },
@@ -67,14 +67,15 @@ impl CameraError {
     }
 
     /// The system's refusal of what was `doing`, with what to do about it.
-    pub(super) fn driver(device: &str, doing: &'static str, source: io::Error) -> Self {
-        let hint = match source.kind() {
+    #[cfg(feature = "camera")]
+    pub(super) fn driver(device: &str, doing: &'static str, reason: io::Error) -> Self {
+        let hint = match reason.kind() {
             io::ErrorKind::PermissionDenied => "; add yourself to the group `video`, or see who may read the device",
             io::ErrorKind::ResourceBusy => "; another program uses the camera",
             io::ErrorKind::StorageFull => "; the bus has no room for so many cameras at this size and rate",
             io::ErrorKind::TimedOut => "; it is there and gives no frame",
             _ => "",
         };
-        Self::Driver { device: device.to_owned(), doing, source, hint }
+        Self::Driver { device: device.to_owned(), doing, reason, hint }
     }
 }

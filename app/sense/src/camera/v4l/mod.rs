@@ -23,8 +23,9 @@ use crate::mcap::message::RawPicture;
 use crate::mcap::pictures::pack_raw;
 use crate::payload::{EncodedImage, ImageEncoding};
 
-/// A stamp further than this from its fetching is of another clock.
-const AGE_MAX_S: f64 = 5.0;
+/// A stamp further back than this, or further ahead of its fetching than that, is of another clock, nanoseconds. Ahead at all
+/// are drivers that foretell the end of a frame.
+const AGE_NS: std::ops::Range<i64> = -1_000_000_000..5_000_000_000;
 
 /// A camera through Video for Linux.
 #[derive(Debug)]
@@ -121,7 +122,7 @@ fn agree_rate(device: &Device, hz: Option<f64>) -> Option<f64> {
 /// What one buffer came to.
 struct Fetched {
     sequence: u32,
-    age: Option<Duration>,
+    captured_at: Option<Instant>,
     received_at: Instant,
     damaged: Option<String>,
 }
@@ -132,7 +133,9 @@ fn fetch(mode: &CameraMode, step: usize, buffer: &abi::Buffer, data: &[u8], out:
     let taken_ns =
         buffer.seconds.saturating_mul(1_000_000_000).saturating_add(buffer.microseconds.saturating_mul(1000));
     let monotonic = buffer.flags & abi::FLAG_STAMP_MASK == abi::FLAG_STAMP_MONOTONIC;
-    let age = u64::try_from(now_ns.saturating_sub(taken_ns)).ok().map(Duration::from_nanos);
+    let age_ns = now_ns.saturating_sub(taken_ns);
+    let age = Duration::from_nanos(age_ns.unsigned_abs());
+    let captured_at = if age_ns < 0 { received_at.checked_add(age) } else { received_at.checked_sub(age) };
     let damaged = if buffer.flags & abi::FLAG_ERROR == 0 {
         pack(mode, step, data, out).err()
     } else {
@@ -140,7 +143,7 @@ fn fetch(mode: &CameraMode, step: usize, buffer: &abi::Buffer, data: &[u8], out:
     };
     Fetched {
         sequence: buffer.sequence,
-        age: age.filter(|age| monotonic && age.as_secs_f64() < AGE_MAX_S),
+        captured_at: captured_at.filter(|_| monotonic && AGE_NS.contains(&age_ns)),
         received_at,
         damaged,
     }
@@ -184,14 +187,13 @@ impl Camera for V4lCamera {
         let taken = stream.take(patience, |buffer, data| fetch(mode, step, buffer, data, out));
         let taken = taken.map_err(|e| CameraError::driver(&self.mode.path, "taking a frame", e))?;
         let Some(fetched) = taken else { return Ok(None) };
-        if fetched.age.is_none() {
+        if fetched.captured_at.is_none() {
             self.clock_remark = Some("its driver gives no usable stamps: frames are stamped when they are fetched");
         }
         let (seq, missed) = self.number(fetched.sequence);
-        let captured_at = fetched.received_at.checked_sub(fetched.age.unwrap_or_default());
         Ok(Some(CameraFrame {
             seq,
-            captured_at: captured_at.unwrap_or(fetched.received_at),
+            captured_at: fetched.captured_at.unwrap_or(fetched.received_at),
             received_at: fetched.received_at,
             missed,
             damaged: fetched.damaged,
@@ -242,10 +244,16 @@ mod tests {
         };
         let fetched = fetch(&mode, 6, &buffer, &[1, 2, 3, 4, 0, 0], &mut out);
         assert_eq!((fetched.damaged, out.bytes.as_slice()), (None, &[2, 1, 4, 3][..]), "padding dropped, order turned");
-        assert!(fetched.age.unwrap() >= Duration::from_millis(40));
+        assert!(fetched.received_at - fetched.captured_at.unwrap() >= Duration::from_millis(40));
+        buffer.seconds += 1;
+        let foretold = fetch(&mode, 6, &buffer, &[1, 2, 3, 4, 0, 0], &mut out);
+        assert!(foretold.captured_at.unwrap() > foretold.received_at, "the end of a frame, foretold");
+        buffer.seconds += 100;
+        assert_eq!(fetch(&mode, 6, &buffer, &[1, 2, 3, 4, 0, 0], &mut out).captured_at, None, "of another clock");
+        buffer.seconds -= 101;
         assert!(fetch(&mode, 4, &buffer, &[1, 2], &mut out).damaged.unwrap().contains("2"), "too short");
         buffer.flags = 0;
-        assert_eq!(fetch(&mode, 4, &buffer, &[1, 2, 3, 4], &mut out).age, None, "of a clock unknown");
+        assert_eq!(fetch(&mode, 4, &buffer, &[1, 2, 3, 4], &mut out).captured_at, None, "of a clock unknown");
         buffer.flags = abi::FLAG_ERROR | abi::FLAG_STAMP_MONOTONIC;
         assert!(fetch(&mode, 4, &buffer, &[1, 2, 3, 4], &mut out).damaged.unwrap().contains("damaged"));
         let jpeg = camera(PictureFormat::Mjpeg, (2, 1)).mode;

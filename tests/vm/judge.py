@@ -1,0 +1,106 @@
+"""Reads what the machine of run.sh gave out and prints fault -> what was seen. Exit code 1 where anything is not as it must be."""
+
+import json
+import pathlib
+import re
+import sys
+
+OUT = pathlib.Path(sys.argv[1])
+BAD = []
+
+
+def must(holds, what):
+    if not holds:
+        BAD.append(what)
+
+
+def text(name):
+    path = OUT / name
+    return path.read_text().strip() if path.exists() else ""
+
+
+def seconds(name):
+    return float(text(name) or "nan")
+
+
+def metrics(name):
+    """Row -> value of a copy of /metrics."""
+    rows = {}
+    for line in text(name).splitlines():
+        match = re.fullmatch(r"(ocellus_\S+?)(\{.*\})? (\S+)", line)
+        if match:
+            rows[match[1] + (match[2] or "")] = float(match[3])
+    return rows
+
+
+def grown(after, before, label):
+    """By how much rows whose labels hold `label` have grown."""
+    return int(sum(v - before.get(k, 0) for k, v in after.items() if label in k))
+
+
+def lines(run):
+    return [json.loads(line) for line in (OUT / run / "objects.jsonl").read_text().splitlines()]
+
+
+def quiet(run):
+    """A run without faults: everything is seen and nothing lost."""
+    must(text(run + ".code") == "0", f"{run}: exit code {text(run + '.code')}, expected 0")
+    books = json.loads((OUT / run / "ledger.json").read_text())["sensors"]
+    for sensor, book in books.items():
+        must(book["balanced"] and not book["lost"], f"{run}: {sensor}: {book}")
+        must(book["processed"] >= 5, f"{run}: {sensor}: only {book['processed']} frames in 6 s at 5 Hz")
+    states = {line["state"] for line in lines(run) if line["trigger"] == "camera"}
+    must("blind" not in states, f"{run}: pictures that show nothing")
+    must("no usable stamps" not in text(run + ".txt"), f"{run}: stamps that are not believed")
+    print(f"{run}: " + ", ".join(f"{s}: {b['processed']} of {b['received']} frames" for s, b in books.items()))
+
+
+def faults():
+    names = sorted(OUT.glob("*.made"), key=lambda p: float(p.read_text()))
+    print(f"\n{'fault':16} {'noticed s':>9} {'well after s':>12} {'lost':>5} {'damaged':>7} {'restarts':>8}  rear went on")
+    for name in (p.stem for p in names if p.stem != "term"):
+        before, during, after = (metrics(f"{name}.{phase}") for phase in ("0before", "1during", "2after"))
+        front = 'ocellus_frames_total{sensor="front",outcome='
+        missed = grown(after, before, front + '"lost",reason="missed"')
+        corrupt = grown(after, before, front + '"lost",reason="corrupt"')
+        restarts = grown(after, before, 'restarts_total{sensor="front"')
+        rear = grown(after, before, 'frames_total{sensor="rear",outcome="processed"')
+        rear_lost = grown(after, before, 'frames_total{sensor="rear",outcome="lost"')
+        noticed = seconds(name + ".seen") - seconds(name + ".made")
+        well = seconds(name + ".well") - seconds(name + ".lifted")
+        print(f"{name:16} {noticed:9.1f} {well:12.1f} {missed:5} {corrupt:7} {restarts:8}  {rear} frames, {rear_lost} lost")
+        must(text(name + ".noticed") == "yes", f"{name}: not noticed")
+        must(well == well, f"{name}: never well again")
+        must(rear > 0, f"{name}: the other camera stood still")
+        must(during, f"{name}: no figures meanwhile")
+        if name == "numbers_wrap":
+            must(missed < 100, f"{name}: {missed} frames lost, expected none for a number that wraps")
+
+
+def ledger():
+    """The driver's own numbers are the count: the last one, and one, is what was received and what was missed."""
+    books = json.loads((OUT / "faults" / "ledger.json").read_text())["sensors"]
+    for sensor, book in books.items():
+        must(book["balanced"], f"faults: {sensor}: the ledger does not balance: {book}")
+        seqs = [line["seq"] for line in lines("faults") if line.get("camera") == sensor]
+        must(seqs == sorted(set(seqs)), f"faults: {sensor}: numbers do not rise")
+        # The very last frames may have given way to newer ones, without a line.
+        must(0 <= book["received"] - 1 - seqs[-1] < 30, f"faults: {sensor}: {book['received']} counted, last number {seqs[-1]}")
+        print(f"{sensor}: {book}; last number {seqs[-1]}")
+    code = text("faults.code")
+    must(code == "3", f"faults: exit code {code}, expected 3: data was lost")
+    took = seconds("term.seen") - seconds("term.made")
+    print(f"SIGTERM: ended after {took:.1f} s with exit code {code}")
+    must(took < 8, f"SIGTERM: {took} s, expected at most 7 and a second of the machine's")
+
+
+for run in sorted(p.stem for p in OUT.glob("quiet_*.code")):
+    quiet(run)
+faults()
+ledger()
+doctor = text("doctor.txt")
+print("\ndoctor says:\n" + doctor)
+must("vivid" in doctor and "YUYV" in doctor, "doctor does not list the cameras")
+for line in BAD:
+    print("NOT AS IT MUST BE:", line)
+sys.exit(1 if BAD else 0)
