@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+mod bench;
 mod cli;
 mod engines;
 mod exit;
@@ -13,6 +14,9 @@ mod measure;
 mod models;
 mod recording;
 mod wire;
+
+#[global_allocator]
+static ALLOCATOR: bench::counting::Counting = bench::counting::Counting;
 
 fn main() -> ExitCode {
     let arguments = cli::Arguments::parse();

@@ -54,7 +54,8 @@ impl Demo {
     }
 }
 
-fn drive() -> Option<PathBuf> {
+/// The drive that ships with the project, where it is found.
+pub(super) fn drive() -> Option<PathBuf> {
     let program = std::env::current_exe().ok();
     let above = program.iter().flat_map(|p| p.ancestors().skip(1)).map(|folder| folder.join(DRIVE));
     let source = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(DRIVE);

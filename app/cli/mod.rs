@@ -5,6 +5,7 @@ use clap::{Parser, Subcommand};
 
 use crate::exit::Outcome;
 
+mod bench;
 mod cloud;
 mod demo;
 mod detect;
@@ -61,6 +62,8 @@ pub enum Verb {
     Export(export::Export),
     /// Bare detections on pictures, as COCO results.
     Detect(detect::Detect),
+    /// Measure what each step costs, and a drive against its network alone.
+    Bench(bench::Bench),
     /// Write a drive's LiDAR sweeps as .pcd files, one a frame.
     Cloud(cloud::Cloud),
     /// Train a network on the simulated world and write it as ONNX with its manifest.
@@ -91,6 +94,7 @@ impl Verb {
             Self::Eval(verb) => verb.run(),
             Self::Export(verb) => verb.run(),
             Self::Detect(verb) => verb.run(),
+            Self::Bench(verb) => verb.run(),
             Self::Cloud(verb) => verb.run(),
             #[cfg(feature = "train")]
             Self::Distill(verb) => verb.run(),

@@ -200,9 +200,6 @@ macro_rules! as_inner {
         fn info(&self) -> &DriveInfo {
             self.inner.info()
         }
-        fn entries(&self) -> &[Entry] {
-            self.inner.entries()
-        }
         fn rig_at(&self, index: usize) -> &Rig {
             self.inner.rig_at(index)
         }
@@ -213,23 +210,30 @@ macro_rules! as_inner {
             self.inner.labels_at(index)
         }
     };
+    (entries) => {
+        as_inner!();
+        fn entries(&self) -> &[Entry] {
+            self.inner.entries()
+        }
+    };
 }
 
 /// A drive whose payloads are kept, so that many runs render it once.
-struct Held {
+pub struct Held {
     inner: Arc<dyn Drive>,
     payloads: Vec<OnceLock<Payload>>,
 }
 
 impl Held {
-    fn new(inner: Arc<dyn Drive>) -> Self {
+    /// Nothing is kept yet.
+    pub fn new(inner: Arc<dyn Drive>) -> Self {
         let payloads = inner.entries().iter().map(|_| OnceLock::new()).collect();
         Self { inner, payloads }
     }
 }
 
 impl Drive for Held {
-    as_inner!();
+    as_inner!(entries);
 
     fn read_into(&self, index: usize, out: &mut Payload) -> Result<(), ocellus_sense::ReadError> {
         let Some(cell) = self.payloads.get(index) else { return self.inner.read_into(index, out) };
@@ -256,12 +260,37 @@ pub struct Altered {
 }
 
 impl Drive for Altered {
-    as_inner!();
+    as_inner!(entries);
 
     fn read_into(&self, index: usize, out: &mut Payload) -> Result<(), ocellus_sense::ReadError> {
         self.inner.read_into(index, out)?;
         *out = (self.alter)(index, std::mem::take(out));
         Ok(())
+    }
+}
+
+/// The beginning of a drive.
+pub struct FirstEntries {
+    inner: Arc<dyn Drive>,
+    count: usize,
+}
+
+impl FirstEntries {
+    /// The first `count` entries of `inner`.
+    pub fn new(inner: Arc<dyn Drive>, count: usize) -> Self {
+        Self { count: count.min(inner.entries().len()), inner }
+    }
+}
+
+impl Drive for FirstEntries {
+    as_inner!();
+
+    fn entries(&self) -> &[Entry] {
+        self.inner.entries().get(..self.count).unwrap_or_default()
+    }
+
+    fn read_into(&self, index: usize, out: &mut Payload) -> Result<(), ocellus_sense::ReadError> {
+        self.inner.read_into(index, out)
     }
 }
 

@@ -168,7 +168,7 @@ fn idle(sensor: &Sensor) -> Option<f64> {
 }
 
 /// CPU seconds of all threads of this process so far.
-fn cpu_seconds() -> Option<f64> {
+pub fn cpu_seconds() -> Option<f64> {
     let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
     // The program's name, in brackets, may hold blanks.
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();

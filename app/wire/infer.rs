@@ -3,7 +3,7 @@
 //! Outputs are decoded here, where ONNX Runtime holds them: to copy them to another thread would cost more.
 
 use anyhow::{Context, Result, anyhow};
-use ocellus_flow::latency::Series;
+use ocellus_flow::latency::{Begun, Series};
 use ocellus_flow::pool::{Exhausted, Pool};
 use ocellus_flow::queue::{Receiver, Sender};
 use ocellus_flow::stop::Stop;
@@ -146,10 +146,10 @@ impl Infer {
             return Err(anyhow!("{}: input of {got} elements, expected {expected}", self.network.name()));
         }
         tensor.copy_from_slice(&input.tensor);
-        let started = std::time::Instant::now();
+        let begun = Begun::now();
         let Self { network, reader, times: Times { inferring, decoding }, .. } = self;
         let (answer, non_finite) = network.run(|outputs| {
-            inferring.record(started.elapsed());
+            inferring.end(begun);
             decoding.time(|| reader.read(outputs, &input.geometry))
         })??;
         if non_finite > 0 {

@@ -143,6 +143,7 @@ fn run_on(plan: &Plan, (drive, live): (Arc<dyn Drive>, Option<live::Sensors>), n
         out: plan.out.clone(),
         ledger: ledger.snapshot(),
         latency: latency.snapshot(),
+        counted: latency.counted(),
         queues: crew.queue_stats(),
         machine: machine.report(),
         crew: report,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::Result;
-use ocellus_flow::latency::{LatencySnapshot, Summary as Figures};
+use ocellus_flow::latency::{Counted, LatencySnapshot, Summary as Figures};
 use ocellus_flow::ledger::{LedgerSnapshot, SensorSnapshot};
 use ocellus_flow::queue::QueueStats;
 use ocellus_flow::threads::CrewReport;
@@ -26,6 +26,8 @@ pub struct Ended {
     pub ledger: LedgerSnapshot,
     /// Times.
     pub latency: LatencySnapshot,
+    /// What was counted by stage, where something is counted.
+    pub counted: BTreeMap<String, Counted>,
     /// Queues.
     pub queues: Vec<QueueStats>,
     /// The computer's state meanwhile.
@@ -134,6 +136,26 @@ impl Summary {
             }
         };
         if whole && e.ledger.balanced() && !e.recording_lost { Outcome::Done } else { Outcome::LostData }
+    }
+
+    /// Wall-clock seconds of the run.
+    pub fn wall_s(&self) -> f64 {
+        self.ended.wall_s
+    }
+
+    /// Frames reported.
+    pub fn frames(&self) -> u64 {
+        self.ended.seen.frames
+    }
+
+    /// Mean time of a stage, milliseconds.
+    pub fn stage_mean_ms(&self, stage: &str) -> Option<f64> {
+        self.ended.latency.stages.get(stage).map(|figures| figures.mean)
+    }
+
+    /// What was counted by stage, where something is counted.
+    pub fn counted(&self) -> &BTreeMap<String, Counted> {
+        &self.ended.counted
     }
 
     /// Prints it, for people or as JSON.

@@ -8,7 +8,7 @@
 //! is merged when its thread ends, it can be read while the run goes on, and a panicking thread loses nothing.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
@@ -23,6 +23,18 @@ const HIGHEST_NS: u64 = 1_000_000_000_000;
 /// Three digits: the error is below 0.1 %.
 const SIGNIFICANT_DIGITS: u8 = 3;
 const NS_PER_MS: f64 = 1e6;
+/// A thread's first steps of a name are not counted: buffers grow.
+pub const WARM_UP: u64 = 20;
+
+/// What a thread has counted so far of something that a series is to count beside time: allocations.
+static COUNTER: OnceLock<fn() -> u64> = OnceLock::new();
+
+/// From now on, whatever [`Series::time`] times is counted by `counter` as well, a growing number of the calling thread. Only
+/// the first call of a process has an effect.
+pub fn count_by(counter: fn() -> u64) {
+    // A second counter would mix two meanings.
+    let _ = COUNTER.set(counter);
+}
 
 /// What a series measures; the parts of a snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,6 +66,18 @@ struct Data {
     histogram: Histogram<u64>,
     sum_ns: u128,
     max_ns: u64,
+    counted: Counted,
+}
+
+/// What was counted of the steps of one name, once the first [`WARM_UP`] of each thread were over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counted {
+    /// Steps counted.
+    pub steps: u64,
+    /// What they counted altogether.
+    pub total: u64,
+    /// The most of one step.
+    pub most: u64,
 }
 
 /// The figures of one name, in milliseconds.
@@ -119,6 +143,24 @@ impl Latency {
         }
         snapshot
     }
+
+    /// What was counted of each stage; nothing where [`count_by`] was not called.
+    pub fn counted(&self) -> BTreeMap<String, Counted> {
+        let all = lock(&self.series);
+        let stages = all.iter().filter(|((kind, _), _)| *kind == Kind::Stage);
+        stages
+            .map(|((_, name), same_name)| {
+                let mut merged = Counted::default();
+                for series in same_name {
+                    let part = lock(&series.data).counted;
+                    merged.steps += part.steps;
+                    merged.total += part.total;
+                    merged.most = merged.most.max(part.most);
+                }
+                (name.clone(), merged)
+            })
+            .collect()
+    }
 }
 
 impl Series {
@@ -129,22 +171,52 @@ impl Series {
 
     /// Records how long `work` took.
     pub fn time<R>(&self, work: impl FnOnce() -> R) -> R {
-        let started = Instant::now();
+        let begun = Begun::now();
         let result = work();
-        self.record(started.elapsed());
+        self.end(begun);
         result
+    }
+
+    /// Records what was begun: for work that ends in the middle of something.
+    pub fn end(&self, begun: Begun) {
+        self.record(begun.at.elapsed());
+        if let (Some(count), Some(before)) = (COUNTER.get(), begun.counted) {
+            lock(&self.data).count(count() - before);
+        }
+    }
+}
+
+/// The beginning of a measurement.
+pub struct Begun {
+    at: Instant,
+    counted: Option<u64>,
+}
+
+impl Begun {
+    /// Work of this thread that begins now.
+    pub fn now() -> Self {
+        let counted = COUNTER.get().map(|count| count());
+        Self { at: Instant::now(), counted }
     }
 }
 
 impl Data {
     fn new() -> Self {
-        Self { histogram: empty_histogram(), sum_ns: 0, max_ns: 0 }
+        Self { histogram: empty_histogram(), sum_ns: 0, max_ns: 0, counted: Counted::default() }
     }
 
     fn record(&mut self, ns: u64) {
         self.histogram.saturating_record(ns);
         self.sum_ns += u128::from(ns);
         self.max_ns = self.max_ns.max(ns);
+    }
+
+    fn count(&mut self, counted: u64) {
+        if self.histogram.len() > WARM_UP {
+            self.counted.steps += 1;
+            self.counted.total += counted;
+            self.counted.most = self.counted.most.max(counted);
+        }
     }
 
     fn add(&mut self, other: &Self) {

@@ -1,0 +1,151 @@
+//! `ocellus bench`: what each step costs, what a drive costs beside its network, and how costs grow.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
+use clap::{Args, ValueEnum};
+use ocellus_percept::image::Image;
+use ocellus_sense::{Drive, OpenOptions, SensorKind, decode_image};
+use serde_json::json;
+
+use crate::bench::drive::EndToEnd;
+use crate::bench::{Clock, Machine, Row, counting, drive, growth, stages};
+use crate::exit::{self, Outcome};
+use crate::models;
+
+/// What to measure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// Single steps.
+    Stages,
+    /// A drive end to end against its network alone.
+    Drive,
+    /// Costs against numbers of objects and points and sizes of pictures.
+    Growth,
+}
+
+/// Measure what each step costs, and a drive against its network alone.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example: ocellus bench\n         ocellus bench drive --model yolox_nano.onnx --sensors front\n\
+                        Compare figures of one run, not of two: the machine's load is in all of them."
+)]
+pub struct Bench {
+    /// What to measure; stages unless told.
+    #[arg(value_enum)]
+    parts: Vec<Part>,
+    /// The drive: pictures, sweeps and labels come from it; the demo's unless told.
+    #[arg(long, value_name = "DRIVE")]
+    drive: Option<PathBuf>,
+    /// Networks to measure (ONNX file, folder with model.toml, or name).
+    #[arg(long = "model", value_name = "FILE|NAME")]
+    models: Vec<PathBuf>,
+    /// Only these of the drive's sensors take part end to end.
+    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+    sensors: Vec<String>,
+    /// Milliseconds given to each step.
+    #[arg(long, default_value_t = 300, value_name = "MS")]
+    each: u64,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Bench {
+    pub(super) fn run(self) -> Result<Outcome> {
+        let parts = if self.parts.is_empty() { vec![Part::Stages] } else { self.parts.clone() };
+        let mut clock = Clock::new(Duration::from_millis(self.each));
+        let machine = Machine::here();
+        let mut ends = Vec::new();
+        for part in parts {
+            match part {
+                Part::Stages => self.stages(&mut clock)?,
+                Part::Drive => ends = self.end_to_end()?,
+                Part::Growth => growth::run(&mut clock)?,
+            }
+        }
+        if self.json {
+            println!(
+                "{}",
+                json!({"schema": "ocellus.bench/1", "machine": machine, "steps": clock.rows, "drives": ends})
+            );
+            return Ok(Outcome::Done);
+        }
+        let load = machine.load.map_or_else(String::new, |load| format!(", load {load}"));
+        println!("{}, {} cores{load}, version {}", machine.processor, machine.cores, machine.version);
+        print_rows(&clock.rows);
+        ends.iter().for_each(print_end);
+        Ok(Outcome::Done)
+    }
+
+    fn open(&self) -> Result<Arc<dyn Drive>> {
+        let path = match &self.drive {
+            Some(path) => path.clone(),
+            None => super::demo::drive()
+                .ok_or_else(|| exit::usage(anyhow!("the demo's drive is not found: give --drive")))?,
+        };
+        Ok(Arc::from(ocellus_sense::open(&path, &OpenOptions::default()).map_err(exit::usage)?))
+    }
+
+    fn stages(&self, clock: &mut Clock) -> Result<()> {
+        stages::on_made_inputs(clock)?;
+        let drive = self.open()?;
+        stages::on_a_drive(clock, &drive)?;
+        if self.models.is_empty() {
+            return Ok(());
+        }
+        let runtime = models::start_runtime(None)?;
+        let (_, payload) = stages::first_of(drive.as_ref(), SensorKind::Camera)?
+            .ok_or_else(|| exit::usage(anyhow!("the drive has no pictures for --model")))?;
+        let mut image = Image::empty();
+        decode_image(&payload.into_image(), &mut image)?;
+        for model in &self.models {
+            stages::of_a_network(clock, &runtime, model, &image).with_context(|| model.display().to_string())?;
+        }
+        Ok(())
+    }
+
+    fn end_to_end(&self) -> Result<Vec<EndToEnd>> {
+        if self.models.is_empty() {
+            return Err(exit::usage(anyhow!("a drive is measured against a network: give --model")));
+        }
+        ocellus_flow::latency::count_by(counting::on_this_thread);
+        let drive = self.open()?;
+        let runtime = models::start_runtime(None)?;
+        self.models.iter().map(|model| drive::run(&runtime, &drive, model, &self.sensors)).collect()
+    }
+}
+
+fn print_rows(rows: &[Row]) {
+    if rows.is_empty() {
+        return;
+    }
+    let width = rows.iter().map(|r| r.step.chars().count()).max().unwrap_or(0);
+    println!(
+        "{:width$} {:>10} {:>10} {:>10} {:>10} {:>7} {:>7}  (us)",
+        "step", "min", "p50", "p90", "p99", "runs", "allocs"
+    );
+    for r in rows {
+        let (min, p50, p90, p99) = (r.min_us, r.p50_us, r.p90_us, r.p99_us);
+        println!(
+            "{:width$} {min:>10.1} {p50:>10.1} {p90:>10.1} {p99:>10.1} {:>7} {:>7.1}",
+            r.step, r.runs, r.allocations
+        );
+    }
+}
+
+fn print_end(end: &EndToEnd) {
+    let lidar = if end.lidar { "camera and LiDAR" } else { "camera alone" };
+    println!("{} end to end, {lidar}, {} frames", end.model, end.frames);
+    println!("  throughput   {:.1} frames a second", end.frames_per_s);
+    let (cpu, bare, decode) = (end.cpu_ms, end.bare_cpu_ms, end.decode_ms);
+    println!("  CPU a frame  {cpu:.2} ms; the network alone {bare:.2} ms; decoding pictures {decode:.2} ms");
+    println!("  ratio        {:.3} (without decoding)", end.ratio);
+    if let Some(mb) = end.peak_memory_mb {
+        println!("  memory       {mb:.0} MB at most");
+    }
+    let counts: Vec<String> = end.allocations.iter().map(|(stage, n)| format!("{stage} {n:.1}")).collect();
+    println!("  allocations  a step, once warm: {}", counts.join(", "));
+}
