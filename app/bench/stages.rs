@@ -246,7 +246,7 @@ pub fn of_a_network(clock: &mut Clock, runtime: &Runtime, path: &std::path::Path
         let _ = preprocessor.run(image.view(), &mut tensor);
     });
     infer_alone(clock, model, &tensor)?;
-    let mut runner = crate::models::PictureRunner::new(load()?)?;
+    let mut runner = crate::models::PictureRunner::new(load()?.network, &spec)?;
     let mut found = Vec::new();
     let mut map = empty_depth(spec.depth.unwrap_or(DepthKind::Metric));
     runner.run(image.view(), |outputs, geometry| {
