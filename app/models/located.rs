@@ -27,7 +27,13 @@ impl Located {
 
 /// The ONNX file of `path`, and the manifest that speaks for it.
 pub fn locate(path: &Path) -> Result<Located> {
-    let folder = if path.is_dir() { Some(path.to_owned()) } else { shipped(path).filter(|_| !path.exists()) };
+    let folder = match path {
+        path if path.is_dir() => Some(path.to_owned()),
+        path if path.is_file() && path.file_name().is_some_and(|name| name == "model.toml") => {
+            Some(path.with_file_name(""))
+        }
+        path => shipped(path).filter(|_| !path.exists()),
+    };
     if let Some(folder) = folder {
         let manifest = folder.join("model.toml");
         let text = std::fs::read_to_string(&manifest)
