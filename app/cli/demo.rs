@@ -1,17 +1,18 @@
 //! `ocellus demo`: a drive with obstacles, distances and latency, without a camera, a download or a licence.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow};
 use clap::Args;
 
 use crate::exit::{self, Outcome};
 use crate::launch::file::ModelTable;
-use crate::launch::{LaunchFile, Plan, TRUTH};
+use crate::launch::{LaunchFile, Plan};
 use crate::wire;
 
-/// The drive that ships with the project.
+/// The drive and the student that ship with the project, in its folder.
 const DRIVE: &str = "tests/data/street.mcap";
+const STUDENT: &str = "models/street";
 
 /// See a simulated drive with obstacles, distances and latency.
 #[derive(Debug, Args)]
@@ -35,15 +36,17 @@ impl Demo {
         let drive = drive().ok_or_else(|| {
             exit::usage(anyhow!("{DRIVE}: not found here nor above the program; run the demo in the project's folder"))
         })?;
+        let student = drive.ancestors().nth(Path::new(DRIVE).iter().count()).map(|root| root.join(STUDENT));
         let viewer = !self.no_viewer && has_viewer();
         let mut file = LaunchFile::default();
         file.source.drive = Some(drive);
-        file.model = vec![ModelTable { path: Some(TRUTH.into()), ..ModelTable::default() }];
+        file.model = vec![ModelTable { path: student, ..ModelTable::default() }];
         file.output.dir = Some(self.out.clone());
         file.output.save = Some(!viewer);
         file.viewer.spawn = Some(viewer);
         eprintln!(
-            "demo: a street of the simulated world; its own truth stands in for the detector, distances come from its LiDAR"
+            "demo: a street of the simulated world, seen by the student that was trained there; distances come from its LiDAR, and from \
+             the student's depth where no beam falls"
         );
         let summary = wire::run(&Plan::from_file(&file)?)?;
         summary.print(self.json)?;
