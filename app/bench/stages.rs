@@ -195,7 +195,7 @@ impl Scene {
         let labels = (0..drive.entries().len()).filter_map(|i| drive.labels_at(i)).max_by_key(|labels| labels.len());
         let boxes = labels.into_iter().flatten().filter_map(|l| l.box_px);
         Ok(Some(Self {
-            camera: mount.camera.clone(),
+            camera: mount.camera,
             optical_from_vehicle,
             vehicle_from_lidar: lidar.vehicle_from_lidar,
             cloud: sweep.into_cloud(),

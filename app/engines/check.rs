@@ -350,7 +350,11 @@ mod tests {
         let broken = Answer { raw: vec![0.0; 100], ..blind.clone() };
         let check = compare(std::slice::from_ref(&blind), &[broken], Limits::of(Precision::Int8));
         assert!(check.faults[0].contains("dB above their noise"), "{:?}", check.faults);
-        assert!(compare(std::slice::from_ref(&blind), &[blind.clone()], Limits::of(Precision::Fp32)).faults.is_empty());
+        assert!(
+            compare(std::slice::from_ref(&blind), std::slice::from_ref(&blind), Limits::of(Precision::Fp32))
+                .faults
+                .is_empty()
+        );
         assert!(compare(&[], &[], Limits::of(Precision::Fp32)).faults[0].contains("no picture"));
     }
 }

@@ -68,11 +68,14 @@ pub fn compare(teacher: &Found, student: &Found, depths: &[(usize, DepthErrors)]
     Agreed { sum, depth, frames }
 }
 
+/// What a run lists, by sensor and stamp.
+type Listed = BTreeMap<(String, i64), Vec<Seen>>;
+
 /// The objects that the pipeline lists with `model` on the recorded drives of `data`, by picture.
 pub fn at_work(asked: &Asked, model: &Path, data: &Data) -> Result<Found> {
     let running = Running { model, loading: &asked.loading, ort_lib: asked.ort_lib.as_deref(), score: asked.threshold };
     let mut found = Found::default();
-    let mut driven: Vec<(&Arc<dyn Drive>, BTreeMap<(String, i64), Vec<Seen>>)> = Vec::new();
+    let mut driven: Vec<(&Arc<dyn Drive>, Listed)> = Vec::new();
     for (index, frame) in data.frames.iter().enumerate() {
         let Picture::Entry(drive, entry) = &frame.picture else { continue };
         if driven.iter().all(|(known, _)| !Arc::ptr_eq(known, drive)) {
@@ -94,7 +97,7 @@ pub fn at_work(asked: &Asked, model: &Path, data: &Data) -> Result<Found> {
 }
 
 /// Objects of pictures that could be read, by camera and time.
-fn listed(reports: Vec<FrameReport>) -> BTreeMap<(String, i64), Vec<Seen>> {
+fn listed(reports: Vec<FrameReport>) -> Listed {
     let of_camera = reports.into_iter().filter(|r| r.trigger == Trigger::Camera);
     let line = |r: FrameReport| Some(((r.sensor?, r.t.as_nanos()), r.objects?.into_iter().filter_map(seen).collect()));
     of_camera.filter_map(line).collect()

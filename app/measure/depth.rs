@@ -140,14 +140,13 @@ pub fn look(subject: &mut Subject, data: &Data) -> Result<(Found, Option<DepthFi
 /// What a network sees, and what its depth is worth.
 pub type Sighting = (Found, Option<DepthFigures>);
 
+/// By picture, how far two depths are apart.
+pub type Apart = Vec<(usize, DepthErrors)>;
+
 /// As [`look`] of both, and by picture how far their depths are apart; empty unless both see depth.
-pub fn look_at_both(
-    teacher: &mut Subject,
-    student: &mut Subject,
-    data: &Data,
-) -> Result<(Sighting, Sighting, Vec<(usize, DepthErrors)>)> {
+pub fn look_at_both(teacher: &mut Subject, student: &mut Subject, data: &Data) -> Result<(Sighting, Sighting, Apart)> {
     let both = teacher.depth().is_some() && student.depth().is_some();
-    let (mut maps, mut depths): (Vec<(usize, DepthMap)>, Vec<(usize, DepthErrors)>) = (Vec::new(), Vec::new());
+    let (mut maps, mut depths): (Vec<(usize, DepthMap)>, Apart) = (Vec::new(), Vec::new());
     let mut judge = DepthJudge::new(data);
     let seen = teacher.detect_all(
         data,

@@ -185,6 +185,7 @@ fn text((whole, twins): (&Twin<'_>, &[Twin<'_>]), list: &[Judged], set: Option<&
     };
     line("precision by its manifest", precision(whole), twins.iter().map(precision).collect());
     type Pick = fn(&PrecisionReport) -> (Option<f64>, Option<f64>);
+    type Own = fn(&PrecisionReport) -> Option<f64>;
     let rows: [(&str, Pick); 5] = [
         ("AP", |v| (v.ap.reference, v.ap.candidate)),
         ("D-ECE at the fixed threshold", |v| (v.d_ece.reference, v.d_ece.candidate)),
@@ -198,7 +199,7 @@ fn text((whole, twins): (&Twin<'_>, &[Twin<'_>]), list: &[Judged], set: Option<&
         let first = list.first().and_then(|j| pick(&j.verdict).0);
         line(name, shown(first, 4), list.iter().map(|j| shown(pick(&j.verdict).1, 4)).collect());
     }
-    let own: [(&str, usize, fn(&PrecisionReport) -> Option<f64>); 3] = [
+    let own: [(&str, usize, Own); 3] = [
         ("boxes both see", 3, |v| v.agreement),
         ("edges apart, px", 2, |v| v.box_offset_px),
         ("score above the reference's", 3, |v| v.score_shift),

@@ -144,7 +144,7 @@ impl Since {
             Some(mps) => Point3::from_vector(p.xyz + mps * self.age_s),
             None => self.moved.apply(p),
         };
-        let mut tracked = tracked.clone();
+        let mut tracked = *tracked;
         if let Some(kinematics) = &mut tracked.kinematics {
             kinematics.position = bring(&kinematics.position);
         }
