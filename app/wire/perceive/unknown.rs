@@ -110,7 +110,9 @@ impl Perceive {
     /// Whether a detection of this frame is what was found.
     fn is_explained(&self, obstacle: &Obstacle, (bbox, range_m): (&BoxPx, f64), candidates: &[Candidate]) -> bool {
         let (x, y) = ((bbox.x0 + bbox.x1) / 2.0, (bbox.y0 + bbox.y1) / 2.0);
-        candidates.iter().zip(&self.measured).any(|(candidate, measured)| {
+        // What is seen too faintly to be listed explains nothing: the obstacle would be told nowhere.
+        let mut listed = candidates.iter().zip(&self.measured).filter(|(candidate, _)| candidate.listed);
+        listed.any(|(candidate, measured)| {
             let b = &candidate.detection.bbox;
             let (dx, dy) = (BOX_MARGIN_SHARE * b.width(), BOX_MARGIN_SHARE * b.height());
             let within = x >= b.x0 - dx && x <= b.x1 + dx && y >= b.y0 - dy && y <= b.y1 + dy;
