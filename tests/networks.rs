@@ -79,7 +79,17 @@ fn drive(folder: &Path, points: &[[f32; 3]]) -> PathBuf {
     for part in ["image_2", "calib", "label_2", "velodyne"] {
         fs::create_dir_all(drive.join(part)).unwrap();
     }
-    picture(&drive.join("image_2/000000.png"), |_, _| [GREY; 3]);
+    // A picture of one grey would be taken for a blind camera's: its upper edge is lighter and darker.
+    let grey = |x: u32, y: u32| {
+        if y >= 8 {
+            GREY
+        } else if x / 16 % 2 == 0 {
+            GREY - 20
+        } else {
+            GREY + 20
+        }
+    };
+    picture(&drive.join("image_2/000000.png"), |x, y| [grey(x, y); 3]);
     let p = format!("{FOCAL_PX} 0 160 0 0 {FOCAL_PX} 96 0 0 0 1 0");
     let calib = format!(
         "P0: {p}\nP1: {p}\nP2: {p}\nP3: {p}\nR0_rect: 1 0 0 0 1 0 0 0 1\nTr_velo_to_cam: 0 -1 0 0 0 0 -1 0 1 0 0 0\n\
@@ -192,7 +202,9 @@ fn what_a_manifest_asks_for_is_heeded() {
         let folder = tempfile::tempdir().unwrap();
         let pictures = folder.path().join("pictures");
         fs::create_dir(&pictures).unwrap();
-        let red = |x: u32, y: u32| if x / 16 == 10 && y / 16 == 6 { [255, 0, 0] } else { [0, 0, 0] };
+        // Brighter than a covered lens, and too dark for a box.
+        let red =
+            |x: u32, y: u32| if x / 16 == 10 && y / 16 == 6 { [255, 0, 0] } else { [0, 40 * (x / 16 % 2) as u8, 0] };
         picture(&pictures.join("000001.png"), red);
         let (model, out) = (detector_model(folder.path(), more), folder.path().join("run"));
         let said = ocellus([

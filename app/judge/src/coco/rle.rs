@@ -104,16 +104,21 @@ impl Rle {
                 (inside, last) = (set, pixel);
             }
         };
-        for x in 0..size.1.min(width.saturating_sub(left)) {
+        let (columns, pixels) = (size.1.min(width.saturating_sub(left)), height * width);
+        for x in 0..columns {
             let column = (left + x) * height;
             for y in 0..size.0.min(height.saturating_sub(top)) {
                 let set = window.get((y * size.1 + x) as usize).is_some_and(|&v| v != 0);
                 turn(set, column + top + y);
             }
-            // Below the window the column goes on without the object.
-            turn(false, column + height.min(top + size.0));
+            // Below the window the column goes on without the object, unless the window's next column follows at once.
+            let end = column + height.min(top + size.0);
+            let followed = end == column + height && top == 0 && x + 1 < columns;
+            if !followed && end < pixels {
+                turn(false, end);
+            }
         }
-        counts.push(height * width - last);
+        counts.push(pixels - last);
         Self { height, width, counts }
     }
 

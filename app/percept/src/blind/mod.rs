@@ -29,8 +29,8 @@ const EMPTY_TILES_MAX: f32 = 0.8;
 const SHARPNESS_MIN: f32 = 0.09;
 /// Nothing is said of sharpness where there is less contrast to measure it on; the flattest photograph has 61.
 const CONTRAST_MIN: f32 = 20.0;
-/// Covered, over-exposed and blurred frames in a row before the sensor is blind: the side of a lorry, the end of a tunnel and a
-/// pothole pass.
+/// Covered, over-exposed, blurred and thin frames in a row before the sensor is blind: the side of a lorry, the end of a tunnel, a
+/// pothole and a sweep that was cut off pass.
 const LASTING_FRAMES: u32 = 3;
 /// Points with finite coordinates below which a sweep shows nothing; every road gives more.
 const POINTS_MIN: usize = 16;
@@ -84,8 +84,9 @@ pub struct BlindWatch {
     equal: u32,
     /// What the last pictures lacked, and how many of them in a row.
     lacking: Option<(Blindness, u32)>,
-    /// Points of a usual sweep.
+    /// Points of a usual sweep, and how many in a row had far fewer.
     usual: Option<f32>,
+    thin: u32,
 }
 
 impl BlindWatch {
@@ -136,8 +137,10 @@ impl BlindWatch {
         let points = points as f32;
         let usual = *self.usual.get_or_insert(points);
         if points < THIN_SHARE * usual {
-            return Some(Blindness::Thin);
+            self.thin = self.thin.saturating_add(1);
+            return (self.thin >= LASTING_FRAMES).then_some(Blindness::Thin);
         }
+        self.thin = 0;
         // What is blind teaches nothing of what is usual; the first sweeps may be of a LiDAR that still spins up.
         self.usual = Some(points.max(usual + USUAL_GAIN * (points - usual)));
         None
@@ -223,9 +226,9 @@ mod tests {
         assert_eq!(watch.sweep(&cloud(200, 0)), None, "a small LiDAR");
         assert_eq!(watch.sweep(&cloud(20_000, 1)), None);
         assert_eq!(watch.sweep(&cloud(8_000, 2)), None, "a field after a street");
-        assert_eq!(watch.sweep(&cloud(1_500, 3)), Some(Blindness::Thin));
-        assert_eq!(watch.sweep(&cloud(1_500, 4)), Some(Blindness::Thin));
-        assert_eq!(watch.sweep(&cloud(18_000, 5)), None);
+        assert_eq!([3, 4].map(|k| watch.sweep(&cloud(1_500, k))), [None; 2], "cut off");
+        assert_eq!(watch.sweep(&cloud(1_500, 5)), Some(Blindness::Thin));
+        assert_eq!(watch.sweep(&cloud(18_000, 6)), None);
     }
 
     #[test]
