@@ -168,12 +168,16 @@ fn frames(page: &mut String, s: &Statement) {
     if s.worst_frames.is_empty() {
         return;
     }
-    section(
-        page,
-        "Where they part most",
-        "The frames on which the student errs most beyond its teacher. White: seen by the teacher; blue: seen by the student; \
-         thin red: there, and missed by the student.",
-    );
+    let (title, line) = if s.teacher.is_some() {
+        (
+            "Where they part most",
+            "The frames on which the student errs most beyond its teacher. White: seen by the teacher; blue: seen by the \
+             student; thin red: there, and missed by the student.",
+        )
+    } else {
+        ("Where it errs most", "Blue: seen by the student; thin red: there, and missed by it.")
+    };
+    section(page, title, line);
     page.push_str("<div class=\"frames\">");
     for frame in &s.worst_frames {
         // Anything but an embedded picture would make the page depend on a file elsewhere.
