@@ -80,14 +80,10 @@ fn drive(folder: &Path, points: &[[f32; 3]]) -> PathBuf {
         fs::create_dir_all(drive.join(part)).unwrap();
     }
     // A picture of one grey would be taken for a blind camera's: its upper edge is lighter and darker.
-    let grey = |x: u32, y: u32| {
-        if y >= 8 {
-            GREY
-        } else if x / 16 % 2 == 0 {
-            GREY - 20
-        } else {
-            GREY + 20
-        }
+    let grey = |x: u32, y: u32| match (y, x / 16 % 2) {
+        (8.., _) => GREY,
+        (_, 0) => GREY - 20,
+        _ => GREY + 20,
     };
     picture(&drive.join("image_2/000000.png"), |x, y| [grey(x, y); 3]);
     let p = format!("{FOCAL_PX} 0 160 0 0 {FOCAL_PX} 96 0 0 0 1 0");
