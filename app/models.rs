@@ -171,7 +171,11 @@ fn specification(file: &Path, network: &Network, manifest: Option<&ModelManifest
 fn shape_inputs(network: &mut Network, spec: &ModelSpec) -> Result<()> {
     let is_dynamic = |info: &&IoInfo| info.name == spec.input.name && info.shape.iter().skip(1).any(Option::is_none);
     if network.inputs().iter().any(|info| is_dynamic(&info)) {
-        network.set_input_shape(&spec.input.name, &[1, 3, spec.input.height, spec.input.width])?;
+        let (width, height) = (spec.input.width, spec.input.height);
+        match &spec.clip {
+            Some(clip) => network.set_input_shape(&spec.input.name, &clip.shape(width, height))?,
+            None => network.set_input_shape(&spec.input.name, &[1, 3, height, width])?,
+        }
     }
     for extra in extra_inputs(spec, network.inputs()).map_err(exit::usage)? {
         network.set_input_shape(&extra.name, &extra.shape)?;
@@ -206,6 +210,11 @@ impl Model {
         self.spec.head == HeadFamily::Depth
     }
 
+    /// Whether it looks at clips.
+    pub fn is_on_clips(&self) -> bool {
+        self.spec.head == HeadFamily::Anticipation
+    }
+
     /// Lines for people: what it is, what was guessed, who runs it.
     pub fn describe(&self) -> String {
         let mut text = String::new();
@@ -232,6 +241,10 @@ impl Model {
             spec.input.mean,
             spec.input.scale
         );
+        if let Some(clip) = &spec.clip {
+            let (frames, hz, layout) = (clip.frames, clip.hz, clip.layout);
+            let _ = writeln!(text, "  clip       {frames} frames, {hz} a second, {layout:?}");
+        }
         for (what, infos) in [("in", self.network.inputs()), ("out", self.network.outputs())] {
             for info in infos {
                 let _ = writeln!(text, "  {what:<10} {}", io_text(info));
@@ -260,6 +273,7 @@ impl Model {
             "input": self.spec.input,
             "classes": self.spec.classes,
             "guesses": self.spec.guesses,
+            "clip": self.spec.clip.map(|c| json!({"frames": c.frames, "hz": c.hz, "layout": c.layout})),
             "providers_requested": report.requested.iter().map(|p| p.name()).collect::<Vec<_>>(),
             "providers_registered": report.registered.iter().map(|p| p.name()).collect::<Vec<_>>(),
             "providers_failed": failed,

@@ -107,6 +107,7 @@ pub fn spec(head: HeadFamily) -> ModelSpec {
         depth: None,
         strides: vec![8, 16, 32],
         thresholds: Thresholds { score: 0.25, nms_iou: 0.45, max_detections: 300 },
+        clip: None,
         guesses: Vec::new(),
     }
 }

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use ocellus_percept::assess::{RiskConfig, VehicleShape};
+use ocellus_percept::report::Risk;
 use serde::{Deserialize, Serialize};
 
 use super::plan::in_range;
@@ -44,6 +45,21 @@ pub struct RiskTable {
     pub latency_ms: Option<f64>,
     /// Until somebody who is warned acts, milliseconds.
     pub reaction_ms: Option<f64>,
+    /// The highest risk to which a network on clips may raise the nearest obstacle on the way: off, watch or warn.
+    pub anticipation: Option<Anticipation>,
+}
+
+/// How far a network on clips is believed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Anticipation {
+    /// It is told, and raises nothing.
+    Off,
+    /// It raises to watch: what it is worth on these pictures is not known.
+    #[default]
+    Watch,
+    /// It raises to warn.
+    Warn,
 }
 
 /// What is assessed, and how.
@@ -53,12 +69,19 @@ pub struct AssessPlan {
     pub shape: Option<VehicleShape>,
     /// Levels.
     pub risk: RiskConfig,
+    /// The highest risk to which a network on clips may raise an obstacle.
+    pub anticipation: Risk,
 }
 
 impl AssessPlan {
     /// Validates both tables.
     pub fn new(vehicle: &VehicleTable, risk: &RiskTable) -> Result<Self> {
-        Ok(Self { shape: shape(vehicle)?, risk: levels(vehicle, risk)? })
+        let anticipation = match risk.anticipation.unwrap_or_default() {
+            Anticipation::Off => Risk::Clear,
+            Anticipation::Watch => Risk::Watch,
+            Anticipation::Warn => Risk::Warn,
+        };
+        Ok(Self { shape: shape(vehicle)?, risk: levels(vehicle, risk)?, anticipation })
     }
 }
 

@@ -18,6 +18,8 @@ use super::udp::UdpPlan;
 
 /// Ticks a second where no frame comes: the first is out within 300 ms of a loss, and the jitter of a sensor at 10 Hz makes none.
 const TICK_HZ_DEFAULT: f64 = 5.0;
+/// Ticks a second that may be asked for: fewer than four would leave 300 ms without a word.
+const TICK_HZ: (f64, f64) = (4.0, 100.0);
 /// How long a finished frame waits for an older one of another camera: half a frame at 10 Hz.
 const ORDER_MS_DEFAULT: f64 = 50.0;
 /// Longest limit that is still live, milliseconds.
@@ -204,7 +206,7 @@ impl LivePlan {
         let lidars = lidars.iter().enumerate().map(|(i, table)| lidar(i, table));
         Ok(Some(Self {
             sensors: cameras.chain(lidars).collect::<Result<_>>()?,
-            tick: Duration::from_secs_f64(1.0 / number("live.tick_hz", live.tick_hz, TICK_HZ_DEFAULT, (0.1, 100.0))?),
+            tick: Duration::from_secs_f64(1.0 / number("live.tick_hz", live.tick_hz, TICK_HZ_DEFAULT, TICK_HZ)?),
             order: millis("live.order_ms", live.order_ms)?.unwrap_or(Duration::from_secs_f64(ORDER_MS_DEFAULT * 1e-3)),
             seconds: live
                 .seconds

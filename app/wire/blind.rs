@@ -14,10 +14,11 @@ const BLIND: &str = "blind";
 /// Judges a prepared item of the sensor that `watch` follows. `None` of one that was lost before it could be looked at.
 pub fn judge(watch: &mut BlindWatch, item: &mut Item) -> Option<Option<Blindness>> {
     let look = item.look?;
-    let blind = watch.step(&look);
+    let blind = watch.step(item.origin.t, &look);
     match &mut item.content {
         Content::Frame(frame) => {
             frame.blind = blind;
+            frame.repeated = watch.repeats();
             if blind.is_some() {
                 frame.inputs.clear();
                 frame.parts = 0;

@@ -1,12 +1,19 @@
 //! The thread that sends reports to CAN, and what it is opened from. First in line: it waits for no disk but its own log, and
 //! for no viewer.
 
+use std::time::Duration;
+
 use anyhow::Result;
-use ocellus_flow::queue::Receiver;
+use ocellus_flow::queue::{Received, Receiver};
 use ocellus_sinks::can::{CanBus, CanReport, CanSink};
 
 use crate::exit;
 use crate::launch::CanPlan;
+
+use super::live::LiveClock;
+
+/// Before the first report there is no cycle: how long to wait for it at a time.
+const IDLE: Duration = Duration::from_secs(1);
 
 /// Opens the log and the interface of a plan.
 pub fn open(plan: &CanPlan) -> Result<CanSink> {
@@ -16,11 +23,25 @@ pub fn open(plan: &CanPlan) -> Result<CanSink> {
     Ok(CanSink::new(plan.config, buses))
 }
 
-/// Sends what comes until its queue ends.
-pub fn feed(mut sink: CanSink, input: &Receiver<CanReport>) -> Result<()> {
-    while let Some(report) = input.recv() {
-        sink.step(report)?;
+/// Sends what comes until its queue ends: a replay by its sensor time, a live run by the `clock`, whether anything comes or not.
+pub fn feed(mut sink: CanSink, input: &Receiver<CanReport>, clock: Option<LiveClock>) -> Result<()> {
+    match clock {
+        None => {
+            while let Some(report) = input.recv() {
+                sink.step(report)?;
+            }
+            sink.finish()?;
+        }
+        Some(clock) => loop {
+            let patience = sink.next_cycle().map_or(IDLE, |due| due.saturating_since(clock.now()).min(IDLE));
+            match input.recv_timeout(patience) {
+                Received::Item(report) => sink.hear(report),
+                Received::Timeout => {}
+                Received::Closed => break,
+            }
+            sink.cycle(clock.now())?;
+        },
     }
-    sink.finish()?;
+    sink.flush()?;
     Ok(())
 }

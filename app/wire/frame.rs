@@ -67,10 +67,12 @@ pub struct Frame {
     pub size: (usize, usize),
     /// A prepared input per network that looks at this camera.
     pub inputs: Vec<ModelInput>,
-    /// How many networks will answer for this frame.
+    /// How many networks will answer for this frame, of those that are waited for.
     pub parts: usize,
     /// Why it shows nothing, where it does not: a camera may be covered or frozen.
     pub blind: Option<Blindness>,
+    /// Whether it is the frame before once more: what it shows is as old as that.
+    pub repeated: bool,
     /// The drive's own labels where they stand in for a detector, their classes indexing [`super::truth::Truth::classes`].
     pub truth: Vec<Detection>,
 }
@@ -78,7 +80,7 @@ pub struct Frame {
 impl Frame {
     /// A frame of which nothing but its picture is known yet.
     pub fn of(picture: PooledShared<EncodedImage>) -> Self {
-        Self { picture, size: (0, 0), inputs: Vec::new(), parts: 0, blind: None, truth: Vec::new() }
+        Self { picture, size: (0, 0), inputs: Vec::new(), parts: 0, blind: None, repeated: false, truth: Vec::new() }
     }
 }
 
@@ -112,6 +114,21 @@ pub enum Answer {
     Failed,
     /// Both, of one network.
     Both(Pooled<Vec<Detection>>, Pooled<DepthMap>),
+    /// Of a network on clips; none for a frame that completes no clip.
+    Clip(Option<ClipAnswer>),
+}
+
+/// What a network says of a clip.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ClipAnswer {
+    /// Index of the network.
+    pub model: usize,
+    /// Index of the camera among the run's sensors.
+    pub sensor: usize,
+    /// The clip's end.
+    pub t: Timestamp,
+    /// Its probability.
+    pub probability: f64,
 }
 
 /// What the perceiving thread receives.
@@ -122,4 +139,6 @@ pub enum Message {
     Item(Item),
     /// An answer for an item that may come before or after it.
     Part(Part),
+    /// An answer that no frame waits for (live).
+    Clip(ClipAnswer),
 }

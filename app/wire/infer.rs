@@ -13,6 +13,7 @@ use ocellus_percept::detection::Detection;
 use ocellus_percept::model::{DepthKind, HeadFamily, ModelSpec, Thresholds};
 use ocellus_percept::tensor::depth::{depth_from_output, depth_from_student, empty_depth};
 use ocellus_percept::tensor::{Decoder, Letterbox, TensorView};
+use ocellus_percept::time::Timestamp;
 
 use super::blind::Watches;
 use super::frame::{Answer, Content, Item, Message, ModelInput, Part};
@@ -27,6 +28,10 @@ const ANSWERS: usize = 64;
 pub struct Job {
     /// The frame's index.
     pub index: u64,
+    /// Index of its camera among the run's sensors.
+    pub sensor: usize,
+    /// When it was taken.
+    pub t: Timestamp,
     /// The input.
     pub input: ModelInput,
 }
@@ -36,11 +41,11 @@ pub struct Job {
 pub fn dispatch(input: &Receiver<Item>, mut watches: Watches, models: &[Sender<Job>], perceive: &Sender<Message>) {
     while let Some(mut item) = input.recv() {
         watches.judge(&mut item);
-        let index = item.index;
+        let (index, sensor, t) = (item.index, item.origin.sensor, item.origin.t);
         if let Content::Frame(frame) = &mut item.content {
             for input in frame.inputs.drain(..) {
                 let model = input.model;
-                if models[model].send(Job { index, input }).is_closed() {
+                if models[model].send(Job { index, sensor, t, input }).is_closed() {
                     item.origin.ticket.dropped("stopped");
                     return;
                 }

@@ -1,6 +1,7 @@
 //! The only place that knows every crate: builds sensors, networks, stages, queues and sinks from a plan, runs them, and
 //! writes what the run came to.
 
+mod anticipate;
 mod assess;
 mod blind;
 mod can;
@@ -8,6 +9,7 @@ mod classes;
 mod clips;
 mod frame;
 mod infer;
+mod infer_clips;
 mod live;
 mod machine;
 mod networks;
@@ -19,6 +21,7 @@ mod prepare;
 mod provenance;
 mod results;
 mod sensors;
+mod sinks;
 mod source;
 mod summary;
 mod truth;
@@ -35,32 +38,29 @@ use ocellus_flow::ordered::{OrderedIo, ordered_pool};
 use ocellus_flow::pool::{Exhausted, Pool};
 use ocellus_flow::queue::{QueueSpec, Receiver, Sender};
 use ocellus_flow::stop::StopReason;
-use ocellus_flow::threads::{Crew, CrewReport, JoinLimits, OnFailure, detach};
+use ocellus_flow::threads::{Crew, CrewReport, JoinLimits, detach};
 use ocellus_percept::cloud::Cloud;
-use ocellus_percept::report::FrameReport;
 use ocellus_percept::tensor::Preprocessor;
 use ocellus_sense::{Drive, DriveKind, EncodedImage, OpenOptions, StampPolicy};
-use ocellus_sinks::viewer::{LogLevel, Scene, VehicleOutline, Viewer, ViewerMode};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::exit;
-use crate::launch::{Plan, Speed, ViewerPlan};
+use crate::launch::{Plan, Speed};
 use crate::models::Model;
-use crate::recording::refuse_own_source;
 
+use anticipate::Anticipate;
 use assess::Assess;
 use blind::Watches;
 use classes::Classes;
-use clips::CLIP_RING;
 use frame::{Item, Message};
 use infer::{Infer, Job, Times, dispatch};
+use infer_clips::InferClips;
 use machine::MachineWatch;
 use notes::Notes;
-use outputs::{Outputs, feed_viewer, objects_in, write_objects};
+use outputs::{Outputs, objects_in};
 use perceive::{Perceive, PerceiveParts, SWEEPS_KEPT};
 use prepare::{InputParts, PrepareParts};
-use results::{RESULTS_QUEUE, Results, Said};
 use sensors::Chosen;
 use source::{Buffers, Source};
 use summary::{Ended, Seen};
@@ -75,10 +75,9 @@ const READ_QUEUE: usize = 2;
 const MODEL_QUEUE: usize = 2;
 /// Messages that may wait for the perceiving thread; more than all networks' queues hold.
 const PERCEIVE_QUEUE: usize = 16;
-/// Reports that may wait for the disk.
-const OBJECTS_QUEUE: usize = 64;
-/// Reports that may wait for CAN: it keeps up unless its log's disk does not.
-const CAN_QUEUE: usize = 64;
+/// Frames that may wait before a network on clips in a live run, where the oldest is dropped: as many as a fast camera gives
+/// while a slow network thinks.
+const CLIP_QUEUE: usize = 32;
 /// Messages that may wait for a live viewer before the oldest are dropped: three per frame, a third of a second at 10 Hz.
 const VIEWER_QUEUE: usize = 12;
 /// A detector's candidates below the listed score still keep tracks alive (ByteTrack's second stage).
@@ -171,6 +170,16 @@ fn no_labels(plan: &Plan) -> anyhow::Error {
     ))
 }
 
+/// A network in its thread.
+// One per network and run: its size does not matter.
+#[allow(clippy::large_enum_variant)]
+enum Asked {
+    /// Asked about frames.
+    Frames(Infer),
+    /// Asked about clips.
+    Clips(InferClips),
+}
+
 /// A run being built.
 struct Pipeline<'a> {
     plan: &'a Plan,
@@ -189,17 +198,20 @@ impl Pipeline<'_> {
     fn start(&self, models: Vec<Model>, writer: ocellus_sinks::objects::ObjectsWriter) -> Result<CrewReport> {
         let crew = &self.crew;
         let (listed, classes) = self.listing(&models);
-        let outputs = self.sinks(writer, models.iter().any(Model::is_depth))?;
+        let outputs = self.sinks(writer, &models)?;
 
         let (to_perceive, perceive_input) = self.queue::<Message>(QueueSpec::block("perceive", PERCEIVE_QUEUE));
-        let perceive = self.perceive(classes, listed.clone(), outputs, None);
+        let perceive = self.perceive(classes, (listed.clone(), &models), outputs, None);
         crew.spawn("perceive", move || perceive.run(&perceive_input))?;
 
         let pools: Vec<Pool<Vec<f32>>> = models.iter().map(|m| self.tensors(m, self.plan.threads)).collect();
         let parts = self.worker_parts(&models, &pools)?;
         let workers = (0..self.plan.threads).map(|_| parts.build()).collect::<Result<Vec<_>>>()?;
         let answers = to_perceive.clone();
-        let model_queues = self.networks(models, &listed, move |infer, jobs| infer.run(jobs, &answers))?;
+        let model_queues = self.networks(models, &listed, move |asked, jobs| match asked {
+            Asked::Frames(infer) => infer.run(jobs, &answers),
+            Asked::Clips(infer) => infer.run(jobs, &answers),
+        })?;
         let (to_dispatch, dispatch_input) = self.queue::<Item>(QueueSpec::block("dispatch", 1));
         let names = self.chosen.sensors.iter().map(|s| s.name.clone());
         let watches = Watches::new(names, self.notes.clone());
@@ -232,10 +244,11 @@ impl Pipeline<'_> {
     fn perceive(
         &self,
         classes: Classes,
-        listed: Vec<f32>,
+        (listed, models): (Vec<f32>, &[Model]),
         outputs: Outputs,
         health: Option<Arc<live::Health>>,
     ) -> Perceive {
+        let specs = models.iter().map(|model| &model.spec);
         Perceive::new(PerceiveParts {
             drive: Arc::clone(&self.drive),
             sensors: self.chosen.sensors.clone(),
@@ -248,6 +261,7 @@ impl Pipeline<'_> {
             listed,
             unknown: self.plan.unknown,
             assess: Assess::new(&self.plan.assess, Arc::clone(&self.drive), &self.notes),
+            anticipate: Anticipate::new(specs, self.plan.assess.anticipation, self.notes.clone()),
             outputs,
             notes: self.notes.clone(),
             seen: Arc::clone(&self.seen),
@@ -306,11 +320,17 @@ impl Pipeline<'_> {
     /// As many tensors as frames can be between a worker and the network: in the workers' hands, in the window that
     /// restores their order (two per worker), in the two queues, and in the dispatcher's and the network's hands.
     fn tensors(&self, model: &Model, workers: usize) -> Pool<Vec<f32>> {
-        let capacity = 3 * workers + 1 + MODEL_QUEUE + 2;
+        let queued = if self.awaits(model) { MODEL_QUEUE } else { CLIP_QUEUE };
+        let capacity = 3 * workers + 1 + queued + 2;
         let length = 3 * model.spec.input.width * model.spec.input.height;
         let pool = Pool::new("tensors", capacity, Exhausted::Wait, || vec![0.0; length]);
         self.crew.stop().register(pool.handle());
         pool
+    }
+
+    /// Whether frames wait for a network's answers: live, none waits for one on clips.
+    fn awaits(&self, model: &Model) -> bool {
+        self.plan.live.is_none() || !model.is_on_clips()
     }
 
     /// What a preparing worker is built from.
@@ -319,7 +339,8 @@ impl Pipeline<'_> {
         for ((model, plan), pool) in models.iter().zip(&self.plan.models).zip(pools) {
             let input = model.spec.input.clone();
             Preprocessor::new(&input).context(model.spec.name.clone()).map_err(exit::usage)?;
-            inputs.push(InputParts { input, tensors: pool.clone(), looks_at: self.chosen.looked_at(plan) });
+            let (looks_at, awaited) = (self.chosen.looked_at(plan), self.awaits(model));
+            inputs.push(InputParts { input, tensors: pool.clone(), looks_at, awaited });
         }
         Ok(PrepareParts {
             inputs,
@@ -336,122 +357,38 @@ impl Pipeline<'_> {
         &self,
         models: Vec<Model>,
         listed: &[f32],
-        run: impl Fn(Infer, &Receiver<Job>) -> Result<()> + Clone + Send + 'static,
+        run: impl Fn(Asked, &Receiver<Job>) -> Result<()> + Clone + Send + 'static,
     ) -> Result<Vec<Sender<Job>>> {
         let mut queues = Vec::with_capacity(models.len());
         for (index, (model, listed)) in models.into_iter().zip(listed).enumerate() {
             let name = model.spec.name.clone();
-            let mut spec = model.spec;
-            spec.thresholds.score = listed.min(TRACKED_SCORE_MIN);
-            let times = Times { inferring: self.stage("infer"), decoding: self.stage("outputs") };
-            let place = (self.notes.clone(), self.crew.stop());
-            let infer = Infer::new(index, &spec, (model.network, model.scores), times, place);
-            let infer = infer.context(name.clone()).map_err(exit::usage)?;
-            let (sender, jobs) = self.queue::<Job>(QueueSpec::block(format!("model {name}"), MODEL_QUEUE));
+            let queue_name = format!("model {name}");
+            let queue = if self.awaits(&model) {
+                QueueSpec::block(queue_name, MODEL_QUEUE)
+            } else {
+                QueueSpec::drop_oldest(queue_name, CLIP_QUEUE)
+            };
+            let asked = self.asked(index, model, *listed).context(name.clone()).map_err(exit::usage)?;
+            let (sender, jobs) = self.queue::<Job>(queue);
             let run = run.clone();
-            self.crew.spawn(&format!("infer-{name}"), move || run(infer, &jobs))?;
+            self.crew.spawn(&format!("infer-{name}"), move || run(asked, &jobs))?;
             queues.push(sender);
         }
         Ok(queues)
     }
 
-    fn sinks(&self, writer: ocellus_sinks::objects::ObjectsWriter, depth: bool) -> Result<Outputs> {
-        let (objects, input) = self.queue(QueueSpec::block("objects", OBJECTS_QUEUE));
-        let writing = self.stage("write");
-        self.crew.spawn("objects", move || write_objects(writer, &input, &writing))?;
-        self.outputs(objects, depth)
-    }
-
-    /// Starts the threads of all sinks but objects.jsonl, and tells them what was said so far.
-    fn outputs(&self, objects: Sender<Arc<FrameReport>>, depth: bool) -> Result<Outputs> {
-        let can = match &self.plan.can {
-            None => None,
-            Some(plan) => {
-                let (sender, input) = self.queue(QueueSpec::block("can", CAN_QUEUE));
-                let sink = can::open(plan)?;
-                self.crew.spawn("can", move || can::feed(sink, &input))?;
-                Some(sender)
-            }
-        };
-        let results = self.results()?.into_iter().chain(self.clips()?).collect();
-        let mut viewers = Vec::new();
-        let live = match &self.plan.viewer {
-            ViewerPlan::None => None,
-            ViewerPlan::Spawn => Some(ViewerMode::Spawn),
-            ViewerPlan::Connect(url) => Some(ViewerMode::Connect(url.clone())),
-        };
-        let file = self.plan.save.then(|| ViewerMode::Save(self.plan.out.join(ocellus_sinks::viewer::FILE_NAME)));
-        let file_spec = match self.plan.live {
-            Some(_) => QueueSpec::drop_oldest("rrd", VIEWER_QUEUE),
-            None => QueueSpec::block("rrd", VIEWER_QUEUE),
-        };
-        for (mode, spec) in [(live, QueueSpec::drop_oldest("viewer", VIEWER_QUEUE)), (file, file_spec)] {
-            let Some(mode) = mode else { continue };
-            let viewer = Viewer::open(&mode, self.scene(depth), &self.recording_id())?;
-            let name = spec.name.clone();
-            let (sender, input) = self.queue(spec);
-            let notes = self.notes.clone();
-            self.crew.spawn_with(&name, OnFailure::CarryOn, move || feed_viewer(viewer, &input, &notes))?;
-            viewers.push(sender);
+    /// What runs in a network's thread.
+    fn asked(&self, index: usize, model: Model, listed: f32) -> Result<Asked> {
+        if model.is_on_clips() {
+            let sensors = self.chosen.sensors.iter().map(|s| s.name.clone());
+            let said = (self.stage("infer_clips"), self.notes.clone());
+            return Ok(Asked::Clips(InferClips::new(index, &model.spec, model.network, sensors, said)?));
         }
-        let (latency, crew) = (self.latency.clone(), self.crew.clone());
-        let outputs = Outputs { objects, can, results, viewers, latency, crew };
-        for note in
-            self.notes.summary().iter().flat_map(|n| n.first.iter().map(move |first| format!("{}: {first}", n.kind)))
-        {
-            outputs.log(LogLevel::Info, note);
-        }
-        Ok(outputs)
-    }
-
-    /// Starts the thread that writes results as MCAP: a live run goes on without it.
-    fn results(&self) -> Result<Option<Sender<Said>>> {
-        let Some(path) = self.plan.mcap.clone() else { return Ok(None) };
-        refuse_own_source(&self.drive.info().path, &path)?;
-        let live = self.plan.live.is_some();
-        let (spec, failed) = if live {
-            (QueueSpec::drop_oldest("mcap", RESULTS_QUEUE), OnFailure::CarryOn)
-        } else {
-            (QueueSpec::block("mcap", RESULTS_QUEUE), OnFailure::Halt)
-        };
-        let (sender, input) = self.queue(spec);
-        let results = Results::create(&path, Arc::clone(&self.drive), self.notes.clone(), live)?;
-        self.crew.spawn_with("mcap", failed, move || results.run(&path, &input))?;
-        Ok(Some(sender))
-    }
-
-    /// Frames that those may hold who write results beside them.
-    fn written(&self) -> usize {
-        let results = if self.plan.mcap.is_some() { RESULTS_QUEUE } else { 0 };
-        let clips = if self.plan.clips.is_some() { RESULTS_QUEUE + CLIP_RING } else { 0 };
-        results + clips
-    }
-
-    fn scene(&self, depth: bool) -> Scene {
-        let info = self.drive.info();
-        Scene {
-            name: info.path.file_name().map_or_else(|| "drive".to_owned(), |n| n.to_string_lossy().into_owned()),
-            cameras: self.chosen.names(ocellus_sense::SensorKind::Camera),
-            lidar: !self.chosen.names(ocellus_sense::SensorKind::Lidar).is_empty(),
-            depth,
-            rig: info.rig.clone(),
-            outline: self.outline(),
-        }
-    }
-
-    /// The vehicle's drawing, standing on the ground where the frame's height above it is known.
-    fn outline(&self) -> Option<VehicleOutline> {
-        let origin_height_m = match self.drive.info().kind {
-            // The velodyne's height above the road in KITTI's set-up.
-            DriveKind::KittiRaw | DriveKind::KittiObject => 1.73,
-            DriveKind::Simulated => 0.0,
-            _ => return None,
-        };
-        Some(VehicleOutline::car(origin_height_m))
-    }
-
-    fn recording_id(&self) -> String {
-        format!("{}-{}", self.drive.info().path.display(), std::process::id())
+        let mut spec = model.spec;
+        spec.thresholds.score = listed.min(TRACKED_SCORE_MIN);
+        let times = Times { inferring: self.stage("infer"), decoding: self.stage("outputs") };
+        let place = (self.notes.clone(), self.crew.stop());
+        Ok(Asked::Frames(Infer::new(index, &spec, (model.network, model.scores), times, place)?))
     }
 }
 

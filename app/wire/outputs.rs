@@ -18,6 +18,7 @@ use ocellus_percept::image::Image;
 use ocellus_percept::report::{FrameReport, SensorState};
 use ocellus_percept::time::Timestamp;
 use ocellus_sense::{EncodedImage, ImageEncoding};
+use ocellus_sinks::anticipation::{Anticipation, AnticipationWriter};
 use ocellus_sinks::can::CanReport;
 use ocellus_sinks::objects::ObjectsWriter;
 use ocellus_sinks::viewer::{
@@ -56,6 +57,8 @@ pub struct Outputs {
     pub can: Option<Sender<CanReport>>,
     /// To what writes results beside their frames: the results as MCAP, event clips.
     pub results: Vec<Sender<Said>>,
+    /// To anticipation.jsonl, where a network on clips runs.
+    pub anticipations: Option<Sender<Anticipation>>,
     /// To viewers and files for viewers.
     pub viewers: Vec<Sender<ViewMsg>>,
     /// Stage times, for the viewer's plots.
@@ -94,6 +97,17 @@ impl Outputs {
             }
         }
         !self.objects.send(report).is_closed()
+    }
+
+    /// Sends what a network on clips foresees to its file and the viewers.
+    pub fn anticipated(&self, anticipation: Anticipation) {
+        if !self.viewers.is_empty() {
+            self.show(&ViewMsg::Anticipation(Arc::new(anticipation.clone())));
+        }
+        if let Some(anticipations) = &self.anticipations {
+            // A closed queue means that its writer has failed, which is reported.
+            drop(anticipations.send(anticipation));
+        }
     }
 
     /// Sends a sweep to the results and the viewers.
@@ -156,6 +170,15 @@ fn shown(picture: &EncodedImage) -> Option<Picture> {
 pub fn write_objects(mut writer: ObjectsWriter, input: &Receiver<Arc<FrameReport>>, writing: &Series) -> Result<()> {
     while let Some(report) = input.recv() {
         writing.time(|| writer.write(&report))?;
+    }
+    writer.finish()?;
+    Ok(())
+}
+
+/// The thread that writes anticipation.jsonl.
+pub fn write_anticipations(mut writer: AnticipationWriter, input: &Receiver<Anticipation>) -> Result<()> {
+    while let Some(anticipation) = input.recv() {
+        writer.write(&anticipation)?;
     }
     writer.finish()?;
     Ok(())

@@ -52,6 +52,8 @@ pub struct InputParts {
     pub tensors: Pool<Vec<f32>>,
     /// By run sensor: whether it looks at that camera.
     pub looks_at: Arc<[bool]>,
+    /// Whether frames wait for its answers.
+    pub awaited: bool,
 }
 
 impl PrepareParts {
@@ -60,7 +62,7 @@ impl PrepareParts {
         let input = |parts: &InputParts| -> Result<InputPlan> {
             let preprocessor = Preprocessor::new(&parts.input)?;
             let (tensors, looks_at) = (parts.tensors.clone(), Arc::clone(&parts.looks_at));
-            Ok(InputPlan { preprocessor, tensors, looks_at })
+            Ok(InputPlan { preprocessor, tensors, looks_at, awaited: parts.awaited })
         };
         let stage = |name| self.latency.series(Kind::Stage, name);
         Ok(Prepare {
@@ -85,6 +87,8 @@ pub struct InputPlan {
     pub tensors: Pool<Vec<f32>>,
     /// By run sensor: whether it looks at that camera.
     pub looks_at: Arc<[bool]>,
+    /// Whether frames wait for its answers.
+    pub awaited: bool,
 }
 
 /// One worker.
@@ -155,6 +159,7 @@ impl Prepare {
             .time(|| ocellus_sense::decode_image(&frame.picture, image))
             .map_err(|e| (e.reason(), e.to_string()))?;
         frame.size = (image.width(), image.height());
+        frame.parts = 0;
         for (model, plan) in inputs.iter_mut().enumerate().filter(|(_, plan)| plan.looks_at[origin.sensor]) {
             // The pool holds as many tensors as there can be frames between here and the network, so it never waits
             // for one of them; it answers nothing only when the run is being halted.
@@ -164,8 +169,8 @@ impl Prepare {
             let made = self.preprocessing.time(|| plan.preprocessor.run(image.view(), &mut tensor));
             let geometry = made.map_err(|e| ("unusable", format!("{}: {e}", frame.picture.origin)))?;
             frame.inputs.push(ModelInput { model, tensor, geometry });
+            frame.parts += usize::from(plan.awaited);
         }
-        frame.parts = frame.inputs.len();
         if let Some(truth) = &self.truth {
             frame.truth = truth.detections(origin.entry, frame.size);
         }

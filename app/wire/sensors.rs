@@ -73,8 +73,9 @@ pub fn check_models(plan: &Plan, chosen: &Chosen, models: &[Model]) -> Result<()
             plan.drive.display()
         )));
     }
-    if !plan.truth && models.iter().all(Model::is_depth) {
-        return Err(exit::usage(anyhow!("a depth network alone finds no obstacles: add a detector with --model")));
+    if !plan.truth && models.iter().all(|m| m.is_depth() || m.is_on_clips()) {
+        let what = if models.iter().any(Model::is_depth) { "depth network" } else { "network on clips" };
+        return Err(exit::usage(anyhow!("a {what} alone finds no obstacles: add a detector with --model")));
     }
     Ok(())
 }

@@ -123,6 +123,7 @@ fn text(data: &Data, agreed: &Agreed, worst: &[&Compared]) -> String {
 /// Writes the frames, worst first, as a recording: the teacher's view beside the student's.
 fn save(path: &Path, data: &Data, worst: &[&Compared], both: [&mut Subject; 2]) -> Result<()> {
     let scene = Scene {
+        anticipation: false,
         name: "where teacher and student part".to_owned(),
         cameras: vec!["teacher".to_owned(), "student".to_owned()],
         lidar: false,

@@ -34,6 +34,22 @@ pub enum SensorState {
 }
 
 impl SensorState {
+    /// The worse of two: a sensor that shows nothing is worse than one that says nothing.
+    #[must_use]
+    pub fn max_by_harm(self, other: Self) -> Self {
+        if other.harm() > self.harm() { other } else { self }
+    }
+
+    /// Rank among the states, the worst highest.
+    pub fn harm(self) -> u8 {
+        match self {
+            Self::Fresh => 0,
+            Self::Late => 1,
+            Self::Stale => 2,
+            Self::Blind => 3,
+        }
+    }
+
     /// Whether a report in this state says what is on the way ahead. The one place that decides what a lost sensor does to every
     /// output; the table in ARCHITECTURE spells it out.
     pub fn sees(self) -> bool {

@@ -8,6 +8,7 @@ use image::imageops::{FilterType, blur, resize};
 use ocellus_percept::blind::{BlindWatch, Blindness};
 use ocellus_percept::cloud::Cloud;
 use ocellus_percept::image::{Image, PixelFormat};
+use ocellus_percept::time::Timestamp;
 use ocellus_sense::{OpenOptions, Payload, SimulatedOptions, decode_image, open};
 
 use crate::support::real_data;
@@ -39,12 +40,17 @@ fn pictures(folder: &Path, every: usize) -> Vec<RgbImage> {
     paths.iter().step_by(every).map(read).collect()
 }
 
-/// What is said of a picture that comes three times.
+/// The `k`-th moment at 10 Hz.
+fn at(k: usize) -> Timestamp {
+    Timestamp::default().plus_seconds(0.1 * k as f64)
+}
+
+/// What is said of a picture that comes three times at once: too short to be frozen.
 fn said(picture: &RgbImage) -> Option<Blindness> {
     let (width, height) = (picture.width() as usize, picture.height() as usize);
     let image = Image::from_vec(width, height, PixelFormat::Rgb8, picture.as_raw().clone()).unwrap();
     let mut watch = BlindWatch::default();
-    (0..LASTING).map(|_| watch.picture(image.view())).last().unwrap()
+    (0..LASTING).map(|_| watch.picture(at(0), image.view())).last().unwrap()
 }
 
 /// A dark leaf over all but a strip at the right, with a sensor's noise.
@@ -99,16 +105,17 @@ fn a_real_sweep_is_seen_and_a_thin_or_frozen_one_is_not() {
         Cloud { xyz: xyz.collect(), ..Cloud::default() }
     };
     let mut watch = BlindWatch::default();
-    for file in &files {
-        assert_eq!(watch.sweep(&sweep(file, 1)), None);
+    for (k, file) in files.iter().enumerate() {
+        assert_eq!(watch.sweep(at(k), &sweep(file, 1)), None);
     }
+    let next = files.len();
     // Half of the beams gone is no blindness; nineteen in twenty are.
-    assert_eq!(watch.sweep(&sweep(&files[0], 2)), None);
-    let thin: Vec<_> = files[1..4].iter().map(|file| watch.sweep(&sweep(file, 20))).collect();
+    assert_eq!(watch.sweep(at(next), &sweep(&files[0], 2)), None);
+    let thin: Vec<_> = files[1..4].iter().map(|file| watch.sweep(at(next + 1), &sweep(file, 20))).collect();
     assert_eq!(thin, [None, None, Some(Blindness::Thin)], "one that was cut off passes");
-    let frozen: Vec<_> = (0..5).map(|_| watch.sweep(&sweep(&files[2], 1))).collect();
-    assert_eq!(frozen, [None, None, None, None, Some(Blindness::Frozen)]);
-    assert_eq!(watch.sweep(&sweep(&files[3], 1)), None);
+    let frozen: Vec<_> = (2..5).map(|k| watch.sweep(at(next + k), &sweep(&files[2], 1))).collect();
+    assert_eq!(frozen, [None, None, Some(Blindness::Frozen)]);
+    assert_eq!(watch.sweep(at(next + 5), &sweep(&files[3], 1)), None);
 }
 
 #[test]
@@ -126,14 +133,15 @@ fn no_shipped_world_is_blind_by_night_in_fog_or_in_snow() {
         let drive = open(&path, &OpenOptions { simulated, ..OpenOptions::default() }).unwrap();
         let mut watches = vec![BlindWatch::default(); drive.info().sensors.len()];
         for index in 0..drive.entries().len() {
-            let watch = &mut watches[drive.entries()[index].sensor];
+            let entry = drive.entries()[index];
+            let watch = &mut watches[entry.sensor];
             let blind = match drive.read(index).unwrap() {
                 Payload::Image(encoded) => {
                     let mut image = Image::empty();
                     decode_image(&encoded, &mut image).unwrap();
-                    watch.picture(image.view())
+                    watch.picture(entry.t, image.view())
                 }
-                Payload::Cloud(cloud) => watch.sweep(&cloud),
+                Payload::Cloud(cloud) => watch.sweep(entry.t, &cloud),
             };
             assert_eq!(blind, None, "{} entry {index}", path.display());
         }

@@ -115,6 +115,14 @@ fn the_schema_of_objects_knows_every_key_and_refuses_others() {
 }
 
 #[test]
+fn a_line_of_anticipation_is_what_its_schema_says() {
+    let (schema, mut line) = (schema("anticipation"), crate::anticipation::samples::alert_line());
+    assert_eq!(faults(&schema, &line, "line"), Vec::<String>::new());
+    line["risk"] = json!("critical");
+    assert_eq!(faults(&schema, &line, "line").len(), 1, "a network alone is never critical");
+}
+
+#[test]
 fn the_runs_files_are_what_their_schemas_say() {
     let figures = json!({"count": 3, "p50_ms": 1.0, "p95_ms": 2.0, "p99_ms": 2.0, "max_ms": 2.0, "mean_ms": 1.5});
     let book = json!({"received": 9, "processed": 7, "dropped": {"late": 1}, "lost": {"unreadable": 1}, "in_flight": 0, "balanced": true});

@@ -195,12 +195,14 @@ impl Health {
         self.run().last_line = Some(Instant::now());
     }
 
-    /// Whether a tick is due: no line and no tick for `period`. It counts as given out.
-    pub fn tick_due(&self, period: Duration) -> bool {
+    /// Whether a tick is due at `now`, asked every `look`: so that from one line or tick to the next `period` passes at most.
+    /// It counts as given out.
+    pub fn tick_due(&self, now: Instant, period: Duration, look: Duration) -> bool {
         let mut run = self.run();
-        let due = run.last_line.unwrap_or(self.began).elapsed() >= period;
+        let silent = now.saturating_duration_since(run.last_line.unwrap_or(self.began));
+        let due = silent + look > period;
         if due {
-            run.last_line = Some(Instant::now());
+            run.last_line = Some(now);
             run.ticks += 1;
         }
         due
@@ -249,7 +251,7 @@ impl Health {
     pub fn report(&self) -> HealthReport {
         let now = Instant::now();
         let sensors: Vec<SensorHealth> = self.sensors.iter().map(|s| lock(s).health_at(now, self.began)).collect();
-        let state = sensors.iter().filter_map(|s| s.state).max_by_key(|s| severity(*s));
+        let state = sensors.iter().filter_map(|s| s.state).reduce(SensorState::max_by_harm);
         let run = self.run();
         HealthReport {
             state,
@@ -302,16 +304,6 @@ impl Entry {
     }
 }
 
-/// Which state is worse.
-fn severity(state: SensorState) -> u8 {
-    match state {
-        SensorState::Fresh => 0,
-        SensorState::Late => 1,
-        SensorState::Stale => 2,
-        SensorState::Blind => 3,
-    }
-}
-
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -352,10 +344,18 @@ mod tests {
     }
 
     #[test]
-    fn a_tick_is_due_after_a_period_without_a_line() {
+    fn without_lines_ticks_come_a_period_apart_at_most_and_never_beside_lines() {
+        let ms = Duration::from_millis;
+        for (period, look) in [(250, 20), (200, 20), (100, 20), (200, 33)] {
+            let health = Health::new([]);
+            let due_at = |at: u64| health.tick_due(health.began + ms(at), ms(period), ms(look));
+            let ticks: Vec<u64> = (0..2000).step_by(look as usize).filter(|at| due_at(*at)).collect();
+            assert!(ticks[0] <= period && ticks.windows(2).all(|w| w[1] - w[0] <= period), "{period}: {ticks:?}");
+            assert!(ticks.windows(2).all(|w| w[1] - w[0] + 2 * look >= period), "{period}: {ticks:?}");
+            assert_eq!(health.report().ticks, ticks.len() as u64);
+        }
         let health = Health::new([]);
-        assert!(health.tick_due(Duration::ZERO));
-        assert!(!health.tick_due(Duration::from_secs(60)));
-        assert_eq!(health.report().ticks, 1);
+        health.line();
+        assert!(!health.tick_due(Instant::now(), Duration::from_secs(60), ms(20)));
     }
 }

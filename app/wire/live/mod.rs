@@ -51,14 +51,13 @@ use super::notes::Notes;
 use super::outputs::Outputs;
 use super::perceive::SWEEPS_KEPT;
 use super::source::{Buffers, RunSensor};
-use super::{PERCEIVE_QUEUE, Pipeline, VIEWER_QUEUE, listen};
+use super::{Asked, PERCEIVE_QUEUE, Pipeline, VIEWER_QUEUE, listen};
 use crate::engines::EngineInUse;
 use crate::exit;
 use crate::launch::{LivePlan, SensorSource};
 use crate::models::Model;
 
 use capture::{Capture, Opener};
-use clock::LiveClock;
 use drive::LiveDrive;
 use faults::{Faults, Faulty};
 use feed::{Feed, Played, Track};
@@ -70,6 +69,7 @@ use record::{Recorder, Tap};
 use stages::Preparing;
 use watch::{Watch, Watched};
 
+pub use clock::LiveClock;
 pub use health::{Health, HealthReport};
 
 /// Once a stop was asked for: so long for what is in flight, and so long for sinks to flush. Together well within
@@ -126,12 +126,12 @@ pub fn start(
     let crew = &pipeline.crew;
     let run = LiveRun::new(sensors, &pipeline.chosen.sensors, (crew, &pipeline.latency, &pipeline.notes));
     let (listed, classes) = pipeline.listing(&models);
-    let outputs = run.lines(pipeline, writer, models.iter().any(Model::is_depth))?;
+    let outputs = run.lines(pipeline, writer, &models)?;
 
     let (to_perceive, input) = pipeline.queue::<Message>(QueueSpec::block("perceive", PERCEIVE_QUEUE));
     let health = run.sensors.health();
     let ordered = Ordered {
-        perceive: pipeline.perceive(classes, listed.clone(), outputs.clone(), Some(Arc::clone(&health))),
+        perceive: pipeline.perceive(classes, (listed.clone(), &models), outputs.clone(), Some(Arc::clone(&health))),
         bound: run.sensors.plan.order,
         health: Arc::clone(&health),
         notes: pipeline.notes.clone(),
@@ -147,8 +147,13 @@ pub fn start(
     let workers = run.workers(pipeline, &models)?;
     let answers = to_perceive.clone();
     let of_stages = Arc::clone(&health);
-    let networks =
-        pipeline.networks(models, &listed, move |network, jobs| stages::infer(network, jobs, &answers, &of_stages))?;
+    let networks = pipeline.networks(models, &listed, move |asked, jobs| match asked {
+        Asked::Frames(infer) => stages::infer(infer, jobs, &answers, &of_stages),
+        Asked::Clips(infer) => {
+            stages::infer_clips(infer, jobs, &answers, &of_stages);
+            Ok(())
+        }
+    })?;
     let tap = run.recorder(pipeline)?;
     let inlets = run.prepare(pipeline, workers, &networks, &to_perceive)?;
     // From here on the stages end when the sensors do.
@@ -221,7 +226,7 @@ impl LiveRun {
     }
 
     /// objects.jsonl behind a ring that drops, and the viewers.
-    fn lines(&self, pipeline: &Pipeline<'_>, writer: ObjectsWriter, depth: bool) -> Result<Outputs> {
+    fn lines(&self, pipeline: &Pipeline<'_>, writer: ObjectsWriter, models: &[Model]) -> Result<Outputs> {
         let (objects, input) = pipeline.queue(QueueSpec::drop_oldest("objects", lines::RING));
         let lines = Lines {
             writer,
@@ -232,7 +237,7 @@ impl LiveRun {
             notes: self.notes.clone(),
         };
         self.crew.spawn_with("objects", OnFailure::CarryOn, move || lines.run(&input))?;
-        pipeline.outputs(objects, depth)
+        pipeline.outputs(objects, models, Some(self.clock))
     }
 
     /// By run sensor: how to build its preparing worker.

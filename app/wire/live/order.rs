@@ -54,6 +54,7 @@ impl Ordered {
         let mut under_way = UnderWay::default();
         loop {
             match input.recv_timeout(under_way.patience(self.bound)) {
+                Received::Item(Message::Clip(answer)) => self.perceive.foresee(answer),
                 Received::Item(message) => under_way.add(message),
                 Received::Timeout => {}
                 Received::Closed => break,
@@ -96,6 +97,8 @@ impl UnderWay {
                 let complete_at = (parts_of(&item) == 0).then_some(now);
                 self.0.insert(item.index, Waiting { item, answers: Vec::new(), since: now, complete_at });
             }
+            // Nothing that is under way.
+            Message::Clip(_) => {}
             // Of a frame that was given up nobody wants the answer.
             Message::Part(part) => {
                 let Some(waiting) = self.0.get_mut(&part.index) else { return };

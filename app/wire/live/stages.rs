@@ -6,9 +6,10 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use anyhow::{Result, anyhow};
-use ocellus_flow::queue::{Receiver, Sender};
+use ocellus_flow::queue::{Received, Receiver, Sender};
 use ocellus_flow::stage::Stage;
 use ocellus_percept::blind::BlindWatch;
 
@@ -18,6 +19,7 @@ use super::health::Health;
 use crate::wire::blind::judge;
 use crate::wire::frame::{Answer, Content, Item, Message, Part};
 use crate::wire::infer::{Infer, Job};
+use crate::wire::infer_clips::InferClips;
 use crate::wire::notes::Notes;
 use crate::wire::prepare::Prepare;
 
@@ -87,7 +89,7 @@ impl Preparing {
 
     /// Sends a frame to perception and its inputs to the networks. False where they take no more.
     fn send(&self, mut item: Item) -> bool {
-        let index = item.index;
+        let (index, sensor, t) = (item.index, item.origin.sensor, item.origin.t);
         let inputs = match &mut item.content {
             Content::Frame(frame) => std::mem::take(&mut frame.inputs),
             Content::Sweep(_) | Content::Lost(_) => Vec::new(),
@@ -97,10 +99,45 @@ impl Preparing {
             return false;
         }
         inputs.into_iter().all(|input| match self.models.get(input.model) {
-            Some(model) => !model.send(Job { index, input }).is_closed(),
+            Some(model) => !model.send(Job { index, sensor, t, input }).is_closed(),
             None => true,
         })
     }
+}
+
+/// Runs a network on clips until its queue ends. No frame waits for it: it takes in all that has come meanwhile, and is asked
+/// about the newest clip. One that fails too often in a row is not asked again, and the run goes on.
+pub fn infer_clips(mut infer: InferClips, jobs: &Receiver<Job>, perceive: &Sender<Message>, health: &Health) {
+    let mut failures = 0;
+    while let Some(job) = jobs.recv() {
+        let mut due = infer.feed(&job).then_some((job.sensor, job.t));
+        drop(job);
+        while let Received::Item(newer) = jobs.recv_timeout(Duration::ZERO) {
+            due = infer.feed(&newer).then_some((newer.sensor, newer.t)).or(due);
+        }
+        let Some((sensor, t)) = due.filter(|_| failures < FAILURES_MAX) else { continue };
+        match catch_unwind(AssertUnwindSafe(|| infer.ask(sensor, t))) {
+            Ok(Ok(answer)) => {
+                failures = 0;
+                if perceive.send(Message::Clip(answer)).is_closed() {
+                    break;
+                }
+            }
+            Ok(Err(error)) => {
+                failures += 1;
+                infer.notes.say("inference", format!("{error:#}"));
+            }
+            Err(_) => {
+                failures += 1;
+                health.panicked();
+                infer.notes.say("panic", format!("{} panicked", infer.network.name()));
+            }
+        }
+        if failures == FAILURES_MAX {
+            infer.notes.say("inference", format!("{}: failed {failures} times in a row", infer.network.name()));
+        }
+    }
+    infer.end();
 }
 
 /// Runs a network until its queue ends; a frame on which it fails is answered so.

@@ -92,7 +92,7 @@ impl Watch {
             }
             self.replace_stuck()?;
             if let Some(outputs) = &self.outputs
-                && self.health.tick_due(self.tick)
+                && self.health.tick_due(Instant::now(), self.tick, LOOK)
             {
                 self.give_tick(outputs);
             }

@@ -21,9 +21,10 @@ use ocellus_sense::{Drive, SensorKind};
 
 use self::objects::Measured;
 use self::unknown::Unknowns;
+use super::anticipate::Anticipate;
 use super::assess::{Ahead, Assess};
 use super::classes::{Candidate, Classes};
-use super::frame::{Answer, Content, Frame, Item, Message, Origin, Part};
+use super::frame::{Answer, ClipAnswer, Content, Frame, Item, Message, Origin, Part};
 use super::live::Health;
 use super::notes::Notes;
 use super::outputs::{Outputs, Perceived};
@@ -58,6 +59,8 @@ pub struct PerceiveParts {
     pub unknown: bool,
     /// What obstacles mean for the vehicle.
     pub assess: Assess,
+    /// What networks on clips foresee.
+    pub anticipate: Anticipate,
     /// Where reports go.
     pub outputs: Outputs,
     /// Where what went wrong is said.
@@ -153,6 +156,7 @@ impl Perceive {
                     let index = item.index;
                     self.pending.entry(index).or_default().item = Some(item);
                 }
+                Message::Clip(answer) => self.foresee(answer),
                 Message::Part(Part { index, model, answer }) => {
                     self.pending.entry(index).or_default().answers.push((model, answer));
                 }
@@ -240,15 +244,19 @@ impl Perceive {
         }
         let mut candidates = std::mem::take(&mut self.candidates);
         candidates.clear();
-        let classes = &self.parts.classes;
         let mut depth = None;
         for (model, answer) in answers {
             let (found, map) = match answer {
                 Answer::Detections(found) => (Some(found), None),
                 Answer::Depth(map) => (None, Some(map)),
                 Answer::Both(found, map) => (Some(found), Some(map)),
+                Answer::Clip(answer) => {
+                    answer.into_iter().for_each(|answer| self.foresee(answer));
+                    (None, None)
+                }
                 Answer::Failed => (None, None),
             };
+            let classes = &self.parts.classes;
             let listed = self.parts.listed.get(model).copied().unwrap_or(0.0);
             if let Some(mut found) = found {
                 candidates.extend(found.drain(..).map(|d| Candidate {
@@ -258,15 +266,18 @@ impl Perceive {
             }
             depth = map.map(|map| map.share()).or(depth);
         }
-        let truth = frame.truth.iter();
+        let (truth, classes) = (frame.truth.iter(), &self.parts.classes);
         candidates.extend(truth.map(|d| Candidate {
             listed: true,
             detection: Detection { class: classes.of_truth(d.class), ..d.clone() },
         }));
         classes.suppress_across_models(&mut candidates);
-        let objects = self.understand(&origin, frame, &candidates, depth.as_deref());
+        let mut objects = self.understand(&origin, frame, &candidates, depth.as_deref());
         self.candidates = candidates;
-        let report = self.report(&origin, Trigger::Camera, self.state(&origin), Some(objects));
+        let ahead = self.parts.assess.ahead();
+        self.parts.anticipate.raise((origin.sensor, origin.t), ahead.nearest, &mut objects);
+        let state = if frame.repeated { SensorState::Late } else { self.state(&origin) };
+        let report = self.report(&origin, Trigger::Camera, state, Some(objects));
         self.parts.end_to_end[origin.sensor].record(origin.age());
         let perceived = Perceived {
             report: Arc::new(report),
@@ -275,11 +286,19 @@ impl Perceive {
             size_px: Some([frame.size.0 as u32, frame.size.1 as u32]),
             depth,
             age: origin.age(),
-            ahead: self.parts.assess.ahead(),
+            ahead,
         };
         let open = self.send(perceived);
         origin.ticket.processed();
         open
+    }
+
+    /// Takes in what a network says of a clip.
+    pub fn foresee(&mut self, answer: ClipAnswer) {
+        let Some(camera) = self.parts.sensors.get(answer.sensor) else { return };
+        if let Some(anticipation) = self.parts.anticipate.step(&answer, &camera.name) {
+            self.parts.outputs.anticipated(anticipation);
+        }
     }
 
     fn send(&self, perceived: Perceived) -> bool {

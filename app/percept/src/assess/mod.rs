@@ -2,9 +2,10 @@
 //!
 //! [`Assessor`] takes a frame's tracked obstacles and the vehicle's own motion, and answers each with a risk. Parts:
 //! `corridor` (the swept path), `ttc` (time to collision and its probability), `threat` (one obstacle on the path), `risk` (the
-//! state machine), `why` (the reason in words), `assessor` (frame by frame), `way` (the corridor as it is drawn). It is advice for people and programs that know
-//! better: never a safety function, and no word of it is a command.
+//! state machine), `why` (the reason in words), `assessor` (frame by frame), `way` (the corridor as it is drawn), `alert` (what a network on
+//! clips says, smoothed). It is advice for people and programs that know better: never a safety function, and no word of it is a command.
 
+mod alert;
 mod assessor;
 mod corridor;
 mod risk;
@@ -13,6 +14,7 @@ mod ttc;
 mod way;
 mod why;
 
+pub use alert::{AlertConfig, Alerts, Anticipated};
 pub use assessor::{AssessConfig, Assessment, Assessor, Subject};
 pub use corridor::{Corridor, EgoMotion, OnPath, VehicleShape};
 pub use risk::{Evidence, Risen, RiskConfig, RiskState};

@@ -12,10 +12,14 @@ pub use look::Look;
 
 use crate::cloud::Cloud;
 use crate::image::ImageView;
+use crate::time::Timestamp;
 use look::{Of, PictureLook};
 
-/// Equal frames in a row that are frozen: a duplicate or two happens, half a second at 10 Hz does not.
-const FROZEN_FRAMES: u32 = 5;
+/// Frames equal to the one before, in a row, that are frozen where they come over [`FROZEN_S`]: one duplicate happens.
+const FROZEN_EQUAL: u32 = 2;
+/// How long the same frame must have come, seconds of capture time: two intervals at 10 Hz, jitter apart. By time and not by
+/// counting, so that a computer that drops frames tells as soon as one that does not.
+const FROZEN_S: f64 = 0.18;
 /// A picture whose 99th percentile is below this shows nothing: a covered lens, a cut cable. Of 255.
 const BLACK_BELOW: usize = 12;
 /// A picture whose samples all lie within this range shows nothing: a white-out, a driver's grey. Of 255.
@@ -80,7 +84,8 @@ impl Blindness {
 /// Follows one sensor's frames.
 #[derive(Debug, Clone, Default)]
 pub struct BlindWatch {
-    last: Option<u64>,
+    /// The last frame's hash, and when the first frame equal to it was taken.
+    last: Option<(u64, Timestamp)>,
     equal: u32,
     /// What the last pictures lacked, and how many of them in a row.
     lacking: Option<(Blindness, u32)>,
@@ -90,19 +95,24 @@ pub struct BlindWatch {
 }
 
 impl BlindWatch {
-    /// Looks at a camera's next picture.
-    pub fn picture(&mut self, picture: ImageView<'_>) -> Option<Blindness> {
-        Look::of_picture(picture).map_or(Some(Blindness::Blank), |look| self.step(&look))
+    /// Looks at a camera's next picture, taken at `t`.
+    pub fn picture(&mut self, t: Timestamp, picture: ImageView<'_>) -> Option<Blindness> {
+        Look::of_picture(picture).map_or(Some(Blindness::Blank), |look| self.step(t, &look))
     }
 
-    /// Looks at a LiDAR's next sweep.
-    pub fn sweep(&mut self, cloud: &Cloud) -> Option<Blindness> {
-        self.step(&Look::of_sweep(cloud))
+    /// Looks at a LiDAR's next sweep, taken at `t`.
+    pub fn sweep(&mut self, t: Timestamp, cloud: &Cloud) -> Option<Blindness> {
+        self.step(t, &Look::of_sweep(cloud))
     }
 
-    /// Takes in the sensor's next look.
-    pub fn step(&mut self, look: &Look) -> Option<Blindness> {
-        let frozen = self.follow(look.hash).then_some(Blindness::Frozen);
+    /// Whether the last frame was the one before once more: what it shows is as old as that.
+    pub fn repeats(&self) -> bool {
+        self.equal > 0
+    }
+
+    /// Takes in the look of the sensor's next frame, taken at `t`.
+    pub fn step(&mut self, t: Timestamp, look: &Look) -> Option<Blindness> {
+        let frozen = self.follow(t, look.hash).then_some(Blindness::Frozen);
         match look.of {
             Of::Picture(look) => self.judge_picture(&look).or(frozen),
             Of::Sweep(points) => self.judge_sweep(points).or(frozen),
@@ -146,10 +156,13 @@ impl BlindWatch {
         None
     }
 
-    /// Whether this is one equal frame too many.
-    fn follow(&mut self, hash: u64) -> bool {
-        self.equal = if self.last.replace(hash) == Some(hash) { self.equal.saturating_add(1) } else { 0 };
-        self.equal + 1 >= FROZEN_FRAMES
+    /// Whether the same frame has come for too long.
+    fn follow(&mut self, t: Timestamp, hash: u64) -> bool {
+        let since = self.last.filter(|(last, _)| *last == hash).map(|(_, since)| since);
+        self.equal = if since.is_some() { self.equal.saturating_add(1) } else { 0 };
+        let since = since.unwrap_or(t);
+        self.last = Some((hash, since));
+        self.equal >= FROZEN_EQUAL && t.seconds_since(since) >= FROZEN_S
     }
 }
 
@@ -157,6 +170,11 @@ impl BlindWatch {
 mod tests {
     use super::*;
     use crate::image::{Image, PixelFormat};
+
+    /// The `k`-th moment at 10 Hz.
+    fn at(k: usize) -> Timestamp {
+        Timestamp::default().plus_seconds(0.1 * k as f64)
+    }
 
     /// A picture full of detail, shifted by `shift`.
     fn detailed(shift: usize, format: PixelFormat) -> Image {
@@ -169,12 +187,31 @@ mod tests {
         for format in [PixelFormat::Rgb8, PixelFormat::Gray8, PixelFormat::Yuyv, PixelFormat::Nv12] {
             let mut watch = BlindWatch::default();
             for shift in 0..20 {
-                assert_eq!(watch.picture(detailed(shift, format).view()), None);
+                assert_eq!(watch.picture(at(shift), detailed(shift, format).view()), None);
+                assert!(!watch.repeats());
             }
             let still = detailed(7, format);
-            let said: Vec<_> = (0..6).map(|_| watch.picture(still.view())).collect();
-            assert_eq!(said, [None, None, None, None, Some(Blindness::Frozen), Some(Blindness::Frozen)]);
-            assert_eq!(watch.picture(detailed(8, format).view()), None);
+            let said: Vec<_> = (20..25).map(|k| (watch.picture(at(k), still.view()), watch.repeats())).collect();
+            let frozen = Some(Blindness::Frozen);
+            assert_eq!(said, [(None, false), (None, true), (frozen, true), (frozen, true), (frozen, true)]);
+            assert_eq!((watch.picture(at(25), detailed(8, format).view()), watch.repeats()), (None, false));
+        }
+    }
+
+    #[test]
+    fn a_frozen_camera_is_told_within_300_ms_of_its_last_picture_at_any_rate_and_a_doubled_frame_is_not_frozen() {
+        let still = detailed(7, PixelFormat::Gray8);
+        for (interval_ms, within_ms) in [(16.6, 300.0), (33.3, 300.0), (100.0, 300.0), (150.0, 300.0), (300.0, 600.0)] {
+            let mut watch = BlindWatch::default();
+            let stamp = |k: u32| Timestamp::default().plus_seconds(f64::from(k) * interval_ms * 1e-3);
+            let told = (0..100).find(|k| watch.picture(stamp(*k), still.view()).is_some()).unwrap();
+            assert!(f64::from(told) * interval_ms <= within_ms, "every {interval_ms} ms: at frame {told}");
+        }
+        // 24 pictures a second shown 60 times a second: two or three of each.
+        let mut watch = BlindWatch::default();
+        for k in 0..120_usize {
+            let t = Timestamp::default().plus_seconds(k as f64 / 60.0);
+            assert_eq!(watch.picture(t, detailed(k * 24 / 60, PixelFormat::Gray8).view()), None, "{k}");
         }
     }
 
@@ -184,9 +221,9 @@ mod tests {
             Image::from_vec(64, 48, PixelFormat::Gray8, (0..64 * 48).map(fill).collect()).unwrap()
         };
         let mut watch = BlindWatch::default();
-        assert_eq!(watch.picture(picture(&|i| (i % 7) as u8).view()), Some(Blindness::Black));
-        assert_eq!(watch.picture(picture(&|i| 128 + (i % 3) as u8).view()), Some(Blindness::Blank));
-        assert_eq!(watch.picture(picture(&|i| if i % 40 == 0 { 220 } else { (i % 9) as u8 }).view()), None);
+        assert_eq!(watch.picture(at(0), picture(&|i| (i % 7) as u8).view()), Some(Blindness::Black));
+        assert_eq!(watch.picture(at(0), picture(&|i| 128 + (i % 3) as u8).view()), Some(Blindness::Blank));
+        assert_eq!(watch.picture(at(0), picture(&|i| if i % 40 == 0 { 220 } else { (i % 9) as u8 }).view()), None);
     }
 
     /// A picture whose brightness is `fill` of column and row, three times in a row, each time with other noise.
@@ -195,7 +232,7 @@ mod tests {
             let data = (0..640 * 480).map(|i| fill(i % 640, i / 640).saturating_add(((i * 31 + k * 17) % 3) as u8));
             Image::from_vec(640, 480, PixelFormat::Gray8, data.collect()).unwrap()
         };
-        (0..3).map(|k| watch.picture(picture(k).view())).collect()
+        (0..3).map(|k| watch.picture(at(k), picture(k).view())).collect()
     }
 
     #[test]
@@ -223,24 +260,24 @@ mod tests {
             ..Cloud::default()
         };
         let mut watch = BlindWatch::default();
-        assert_eq!(watch.sweep(&cloud(200, 0)), None, "a small LiDAR");
-        assert_eq!(watch.sweep(&cloud(20_000, 1)), None);
-        assert_eq!(watch.sweep(&cloud(8_000, 2)), None, "a field after a street");
-        assert_eq!([3, 4].map(|k| watch.sweep(&cloud(1_500, k))), [None; 2], "cut off");
-        assert_eq!(watch.sweep(&cloud(1_500, 5)), Some(Blindness::Thin));
-        assert_eq!(watch.sweep(&cloud(18_000, 6)), None);
+        assert_eq!(watch.sweep(at(0), &cloud(200, 0)), None, "a small LiDAR");
+        assert_eq!(watch.sweep(at(1), &cloud(20_000, 1)), None);
+        assert_eq!(watch.sweep(at(2), &cloud(8_000, 2)), None, "a field after a street");
+        assert_eq!([3, 4].map(|k| watch.sweep(at(k), &cloud(1_500, k))), [None; 2], "cut off");
+        assert_eq!(watch.sweep(at(5), &cloud(1_500, 5)), Some(Blindness::Thin));
+        assert_eq!(watch.sweep(at(6), &cloud(18_000, 6)), None);
     }
 
     #[test]
     fn sweeps_without_points_are_empty_and_equal_ones_frozen() {
         let mut watch = BlindWatch::default();
-        assert_eq!(watch.sweep(&Cloud::default()), Some(Blindness::Empty));
+        assert_eq!(watch.sweep(at(0), &Cloud::default()), Some(Blindness::Empty));
         let nan = Cloud { xyz: vec![[f32::NAN; 3]; 100], ..Cloud::default() };
-        assert_eq!(watch.sweep(&nan), Some(Blindness::Empty));
+        assert_eq!(watch.sweep(at(1), &nan), Some(Blindness::Empty));
         let cloud =
             |shift: f32| Cloud { xyz: (0..100).map(|i| [i as f32 + shift, 1.0, 0.0]).collect(), ..Cloud::default() };
-        assert_eq!(watch.sweep(&cloud(0.1)), None);
-        let said: Vec<_> = (0..5).map(|_| watch.sweep(&cloud(0.2))).collect();
-        assert_eq!(said[3..], [None, Some(Blindness::Frozen)]);
+        assert_eq!(watch.sweep(at(2), &cloud(0.1)), None);
+        let said: Vec<_> = (3..6).map(|k| watch.sweep(at(k), &cloud(0.2))).collect();
+        assert_eq!(said, [None, None, Some(Blindness::Frozen)]);
     }
 }

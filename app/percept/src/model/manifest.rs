@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::model::{
-    ChannelOrder, DepthKind, HeadFamily, IoInfo, ModelSpec, RecogniseError, Resize, ScoreActivation, ScoreMap,
-    ScoreTable, SpecOverrides, coco, recognise_with,
+    ChannelOrder, DepthKind, HeadFamily, IoInfo, ManifestClip, ModelSpec, RecogniseError, Resize, ScoreActivation,
+    ScoreMap, ScoreTable, SpecOverrides, clip, coco, recognise_with,
 };
 
 /// Why a manifest cannot be used.
@@ -107,6 +107,8 @@ pub struct ModelManifest {
     pub calibration: Option<ManifestCalibration>,
     /// How it was quantized.
     pub quantization: Option<ManifestQuantization>,
+    /// How clips are made for it, and what its answer to one is worth.
+    pub clip: Option<ManifestClip>,
 }
 
 /// The `[input]` table.
@@ -201,6 +203,7 @@ const KEYS: &[&str] = &[
     "thresholds",
     "calibration",
     "quantization",
+    "clip",
 ];
 const INPUT_KEYS: &[&str] = &["name", "size", "resize", "fill", "order", "mean", "scale"];
 const THRESHOLD_KEYS: &[&str] = &["score", "nms_iou", "max_detections", "per_class"];
@@ -222,6 +225,7 @@ impl ModelManifest {
             ("[thresholds]", "thresholds", THRESHOLD_KEYS),
             ("[calibration]", "calibration", CALIBRATION_KEYS),
             ("[quantization]", "quantization", QUANTIZATION_KEYS),
+            ("[clip]", "clip", clip::CLIP_KEYS),
         ] {
             if let Some(toml::Value::Table(inner)) = table.get(name) {
                 check_keys(inner, section, keys)?;
@@ -251,6 +255,9 @@ impl ModelManifest {
         }
         for (class, value) in &t.per_class {
             check(is_share(*value), &format!("thresholds.per_class.{class}"), "between 0 and 1", value)?;
+        }
+        if let Some((key, expected)) = self.clip.and_then(|clip| clip.mistake()) {
+            check(false, key, expected, &self.clip)?;
         }
         if let Some(calibration) = &self.calibration {
             calibration.common()?;
@@ -287,6 +294,7 @@ impl ModelManifest {
             score: thresholds.score,
             nms_iou: thresholds.nms_iou,
             max_detections: thresholds.max_detections,
+            clip: self.clip,
         }
     }
 

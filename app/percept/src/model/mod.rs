@@ -1,5 +1,6 @@
 //! What a network is: its head family, how its input is made, its classes and thresholds. Shapes and names only, no file.
 
+pub mod clip;
 pub mod coco;
 pub mod manifest;
 pub mod overrides;
@@ -7,6 +8,7 @@ pub mod recognise;
 pub mod score_map;
 pub mod spec;
 
+pub use clip::{ClipLayout, ClipSpec, ManifestClip};
 pub use manifest::{ManifestError, ModelManifest};
 pub use overrides::SpecOverrides;
 pub use recognise::{RecogniseError, recognise, recognise_with};

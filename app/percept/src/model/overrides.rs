@@ -1,6 +1,6 @@
 //! What a manifest or a flag says of a network; the rest is guessed from its file.
 
-use crate::model::{ChannelOrder, DepthKind, HeadFamily, Resize, ScoreActivation};
+use crate::model::{ChannelOrder, DepthKind, HeadFamily, ManifestClip, Resize, ScoreActivation};
 
 /// What is told about a network. `None` is not told. A told value is never second-guessed, only checked against the
 /// file's declared shapes.
@@ -38,6 +38,8 @@ pub struct SpecOverrides {
     pub nms_iou: Option<f32>,
     /// Most detections per picture.
     pub max_detections: Option<usize>,
+    /// How its clips are made, and what its answer is worth.
+    pub clip: Option<ManifestClip>,
 }
 
 impl SpecOverrides {
@@ -61,6 +63,7 @@ impl SpecOverrides {
             score: self.score.or(under.score),
             nms_iou: self.nms_iou.or(under.nms_iou),
             max_detections: self.max_detections.or(under.max_detections),
+            clip: self.clip.or(under.clip),
         }
     }
 }

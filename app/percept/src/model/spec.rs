@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::clip::ClipSpec;
+
 /// Element type of a tensor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -55,6 +57,8 @@ pub enum HeadFamily {
     Depth,
     /// Per stride S maps `class_S`, `box_S`, `mask_S`; `prototypes`; `log_depth`. Our own networks.
     Student,
+    /// One probability of a clip: see [`crate::model::clip`].
+    Anticipation,
 }
 
 /// What a depth network's numbers mean.
@@ -152,6 +156,8 @@ pub struct ModelSpec {
     pub strides: Vec<usize>,
     /// Which detections are kept.
     pub thresholds: Thresholds,
+    /// How its clips are made, for networks that look at clips.
+    pub clip: Option<ClipSpec>,
     /// What was guessed rather than told, a line each, to be printed.
     pub guesses: Vec<String>,
 }

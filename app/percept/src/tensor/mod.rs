@@ -3,6 +3,7 @@
 //! Owns the geometry between the two ([`Letterbox`]), the fused resize and normalisation ([`Preprocessor`]), one
 //! decoder per head family ([`Decoder`]) and suppression ([`Nms`]). Runs no network and knows no runtime.
 
+pub mod clip;
 pub mod decode;
 pub mod depth;
 pub mod letterbox;
@@ -10,6 +11,7 @@ pub mod nms;
 pub mod preprocess;
 pub mod view;
 
+pub use clip::{AnswerError, ClipBuffer, Fed, probability_of};
 pub use decode::{DecodeError, DecodeReport, Decoder, ExtraInput, extra_inputs};
 pub use letterbox::Letterbox;
 pub use nms::Nms;

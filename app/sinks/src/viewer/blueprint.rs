@@ -20,7 +20,8 @@ use rerun::external::re_sdk_types::blueprint::{components as fields, datatypes};
 use rerun::log::LogMsg;
 
 use super::scene::{
-    LATENCY, LOG, NEAREST, QUEUES, STATES, Scene, TTC, VEHICLE, boxes_path, camera_path, depth_path, way_path,
+    ANTICIPATION, LATENCY, LOG, NEAREST, QUEUES, STATES, Scene, TTC, VEHICLE, boxes_path, camera_path, depth_path,
+    way_path,
 };
 use super::{FRAME, SENSOR_TIME, ViewerError};
 
@@ -101,18 +102,18 @@ fn layout(scene: &Scene, properties: &mut Vec<Property>) -> ContainerLike {
     let load = [("Latency, ms", LATENCY), ("Waiting in queues", QUEUES)];
     let mut beside =
         |pair: [(&str, &str); 2]| Horizontal::new(pair.map(|(name, origin)| plot(name, origin, properties)));
-    let plots = [
-        (states.into(), TITLE_HEIGHT + AXIS_HEIGHT + LANE_HEIGHT * lanes as f32),
-        (beside(near).into(), 190.0),
-        (beside(load).into(), 150.0),
-    ];
+    let near = (beside(near).into(), 190.0);
+    let load = (beside(load).into(), 150.0);
+    let foreseen = scene.anticipation.then(|| (plot("Collision foreseen, P", ANTICIPATION, properties), 150.0));
+    let states = (states.into(), TITLE_HEIGHT + AXIS_HEIGHT + LANE_HEIGHT * lanes as f32);
+    let plots = [states, near].into_iter().chain(foreseen).chain([load]);
     let (left, right, widths): (_, Vec<_>, _) = if has_space(scene) {
         let space = space_view(scene, properties);
         (vec![(space, 4.5), (log, 1.0)], pictures.into_iter().chain(plots).collect(), [5.0, 4.0])
     } else if pictures.is_empty() {
-        (vec![(log, 1.0)], plots.into(), [1.0, 1.0])
+        (vec![(log, 1.0)], plots.collect(), [1.0, 1.0])
     } else {
-        (pictures, plots.into_iter().chain([(log, 250.0)]).collect(), [5.0, 3.0])
+        (pictures, plots.chain([(log, 250.0)]).collect(), [5.0, 3.0])
     };
     Horizontal::new([stack(left), stack(right)]).with_column_shares(widths).into()
 }

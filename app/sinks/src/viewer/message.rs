@@ -12,6 +12,8 @@ use ocellus_percept::image::Image;
 use ocellus_percept::report::{FrameReport, SensorState};
 use ocellus_percept::time::Timestamp;
 
+use crate::anticipation::Anticipation;
+
 /// One thing to show.
 #[derive(Debug, Clone)]
 pub enum ViewMsg {
@@ -21,6 +23,8 @@ pub enum ViewMsg {
     Sweep(SweepView),
     /// A sensor's state that no report tells.
     State(StateView),
+    /// What a network on clips foresees.
+    Anticipation(Arc<Anticipation>),
     /// Latencies and queue depths.
     Metrics(MetricsView),
     /// A line for the log panel.
@@ -162,7 +166,7 @@ impl ViewMsg {
                 picture + frame.depth.as_ref().map_or(0, |depth| depth.values.len() * 4)
             }
             Self::Sweep(sweep) => sweep.cloud.len().min(points_max) * POINT_BYTES,
-            Self::State(_) | Self::Metrics(_) | Self::Log(_) => 0,
+            Self::State(_) | Self::Anticipation(_) | Self::Metrics(_) | Self::Log(_) => 0,
         };
         (large + SMALL_PARTS_BYTES) as u64
     }

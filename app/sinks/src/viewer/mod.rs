@@ -202,6 +202,11 @@ impl Shown {
                 self.lines.move_to(rec, view.t, None)?;
                 self.states.log_sensor(rec, &view.sensor, view.state)
             }
+            ViewMsg::Anticipation(foreseen) => {
+                self.lines.move_to(rec, foreseen.said.t, None)?;
+                self.plots.log_anticipation(rec, foreseen)?;
+                self.states.foreseen(foreseen).map_or(Ok(()), |line| self.lines.log(rec, &line))
+            }
             ViewMsg::Metrics(metrics) => {
                 self.lines.move_to(rec, metrics.t, Some(metrics.seq))?;
                 self.plots.log_metrics(rec, metrics)

@@ -10,7 +10,8 @@ use rerun::{AsComponents, RecordingStream};
 use super::ViewerError;
 use super::colour::{class_colour, series_colour};
 use super::message::{MetricsView, TOTAL};
-use super::scene::{LATENCY, NEAREST, QUEUES, TTC};
+use super::scene::{ANTICIPATION, LATENCY, NEAREST, QUEUES, TTC};
+use crate::anticipation::Anticipation;
 
 /// Width of a plotted line, points of the screen.
 const LINE_WIDTH: f32 = 1.5;
@@ -43,6 +44,25 @@ impl Plots {
                 };
                 self.log_scalar(rec, &format!("{root}/{}", path_part(name)), *value, style)?;
             }
+        }
+        Ok(())
+    }
+
+    /// Logs a network's answer to a clip, and the answers of late weighed.
+    pub(super) fn log_anticipation(
+        &mut self,
+        rec: &RecordingStream,
+        foreseen: &Anticipation,
+    ) -> Result<(), ViewerError> {
+        let root = format!("{ANTICIPATION}/{}", path_part(&foreseen.camera));
+        let series =
+            [("answer", foreseen.said.probability, LINE_WIDTH), ("smoothed", foreseen.said.smoothed, TOTAL_WIDTH)];
+        for (index, (name, value, width)) in series.into_iter().enumerate() {
+            let style = || {
+                let name = format!("{} {name}", foreseen.model);
+                SeriesLines::new().with_names([name]).with_colors([series_colour(index)]).with_widths([width])
+            };
+            self.log_scalar(rec, &format!("{root}/{}/{name}", path_part(&foreseen.model)), value, style)?;
         }
         Ok(())
     }

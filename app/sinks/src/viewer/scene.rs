@@ -27,6 +27,8 @@ pub(super) const QUEUES: &str = "queues";
 pub(super) const NEAREST: &str = "nearest";
 /// Plots of the least time to collision by class.
 pub(super) const TTC: &str = "ttc";
+/// Plots of what networks on clips answer.
+pub(super) const ANTICIPATION: &str = "anticipation";
 /// The highest risk, and how each sensor is, as lanes over time.
 pub(super) const STATES: &str = "states";
 
@@ -65,6 +67,8 @@ pub struct Scene {
     pub lidar: bool,
     /// Whether a depth network runs.
     pub depth: bool,
+    /// Whether a network on clips runs.
+    pub anticipation: bool,
     /// Calibration, as far as it is known.
     pub rig: Rig,
     /// The vehicle's outline; `None` draws its axes alone.

@@ -13,6 +13,7 @@ use super::colour::{risk_colour, state_colour};
 use super::message::{LogLevel, LogView};
 use super::plots::path_part;
 use super::scene::STATES;
+use crate::anticipation::Anticipation;
 use crate::objects::state_name;
 
 /// The lane of the highest risk: before those of the sensors.
@@ -27,6 +28,8 @@ pub(super) struct States {
     lanes: BTreeMap<String, &'static str>,
     /// By track: its risk and when it was seen.
     risks: BTreeMap<u64, (Risk, Timestamp)>,
+    /// By camera and network on clips: the risk it foresaw last.
+    foreseen: BTreeMap<(String, String), Risk>,
 }
 
 impl States {
@@ -69,6 +72,16 @@ impl States {
             None => rec.log_static(path.as_str(), &style()).map_err(ViewerError::rerun(&path))?,
         }
         rec.log(path.as_str(), &StateChange::single(state)).map_err(ViewerError::rerun(&path))
+    }
+
+    /// A line where what a network on clips foresees has changed, with its reason.
+    pub(super) fn foreseen(&mut self, foreseen: &Anticipation) -> Option<LogView> {
+        let Anticipation { camera, model, said, why } = foreseen;
+        let before = self.foreseen.insert((camera.clone(), model.clone()), said.risk).unwrap_or(Risk::Clear);
+        let changed = said.risk != before;
+        let why = why.as_deref().unwrap_or(model);
+        let text = || format!("{} -> {}: {camera}: {why}", before.name(), said.risk.name());
+        changed.then(|| LogView { t: None, level: level(said.risk.max(before)), text: text() })
     }
 
     /// A line for each obstacle of the report whose risk has changed, with its reason.

@@ -62,7 +62,10 @@ pub(super) fn usual(head: HeadFamily, outputs: usize) -> Usual {
         HeadFamily::Nanodet => nanodet(outputs, stretched),
         HeadFamily::Fastestdet => Usual { order: ChannelOrder::Bgr, side: 352, ..stretched },
         // MiDaS and Depth Anything; 518 is 37 patches of 14.
-        HeadFamily::Depth => Usual { mean: IMAGENET_MEAN, scale: inverse(IMAGENET_STD), side: 518, ..stretched },
+        // Only depth comes here: a network on clips is told before (`model::clip`).
+        HeadFamily::Depth | HeadFamily::Anticipation => {
+            Usual { mean: IMAGENET_MEAN, scale: inverse(IMAGENET_STD), side: 518, ..stretched }
+        }
     }
 }
 

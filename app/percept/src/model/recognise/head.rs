@@ -68,7 +68,7 @@ pub(super) fn classes_of(head: HeadFamily, outputs: &[IoInfo]) -> Option<usize> 
         HeadFamily::Nanodet if outputs.len() == 1 => dim(first, 1)?.checked_sub(4 * NANODET_BINS),
         HeadFamily::Nanodet => see_nanodet(outputs).and_then(|seen| seen.classes),
         HeadFamily::Student => see_student(outputs).and_then(|seen| seen.classes),
-        HeadFamily::EndToEnd | HeadFamily::DetrDecoded | HeadFamily::Depth => None,
+        HeadFamily::EndToEnd | HeadFamily::DetrDecoded | HeadFamily::Depth | HeadFamily::Anticipation => None,
     }
 }
 

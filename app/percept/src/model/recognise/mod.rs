@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 
 use thiserror::Error;
 
+use crate::model::clip::recognise_clip;
 use crate::model::{
     DepthKind, ElementType, HeadFamily, InputSpec, IoInfo, ModelSpec, Resize, SpecOverrides, Thresholds, coco,
 };
@@ -23,7 +24,7 @@ use metadata::Facts;
 pub const FAMILIES: &str = "yolov5 (1, N, 5+C) decoded; yolov8 (1, 4+C, N); yolov8-seg with prototypes (1, M, h, w); \
      yolox (1, N, 5+C) raw grid; end-to-end (1, M, 6); detr logits (1, Q, C) and boxes (1, Q, 4); detr-decoded labels, \
      boxes, scores; nanodet classes (1, N, C) and distances (1, N, 4*bins) per stride; fastestdet (1, 5+C, h, w); \
-     depth (1, h, w) or (1, 1, h, w); student class_S, box_S, mask_S per stride S, prototypes, log_depth";
+     depth (1, h, w) or (1, 1, h, w); student class_S, box_S, mask_S per stride S, prototypes, log_depth; anticipation one probability of a clip (1, frames, 3, h, w)";
 
 /// Why no specification can be made of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -31,6 +32,14 @@ pub enum RecogniseError {
     /// No input can take a picture.
     #[error("no input takes a picture (1, 3, height, width); the file declares inputs {inputs}")]
     NoPicture {
+        /// Names, shapes and element types of the inputs.
+        inputs: String,
+    },
+    /// It is said to look at clips, and no input takes one.
+    #[error(
+        "a network on clips takes five dimensions, (1, frames, 3, height, width) or (1, 3, frames, height, width); the file declares inputs {inputs}"
+    )]
+    NoClip {
         /// Names, shapes and element types of the inputs.
         inputs: String,
     },
@@ -84,6 +93,9 @@ pub fn recognise_with(
     metadata: &BTreeMap<String, String>,
     told: &SpecOverrides,
 ) -> Result<ModelSpec, RecogniseError> {
+    if let Some(spec) = recognise_clip(name, (inputs, outputs), told)? {
+        return Ok(spec);
+    }
     let facts = Facts::new(metadata);
     let mut guesses = Vec::new();
     let picture = picture_input(inputs, told)?;
@@ -127,6 +139,7 @@ pub fn recognise_with(
         depth,
         strides: told.strides.clone().unwrap_or_else(|| usual.strides.to_vec()),
         thresholds: thresholds(told),
+        clip: None,
         guesses,
     })
 }
@@ -141,7 +154,7 @@ fn thresholds(told: &SpecOverrides) -> Thresholds {
 }
 
 /// Names, shapes and element types, for messages.
-fn describe(tensors: &[IoInfo]) -> String {
+pub(super) fn describe(tensors: &[IoInfo]) -> String {
     let one = |io: &IoInfo| {
         let element = io.element.map_or_else(|| "unusable element type".to_owned(), |e| format!("{e:?}"));
         format!("{:?} {} {element}", io.name, shape_text(&io.shape))

@@ -189,7 +189,7 @@ impl Decoder {
             HeadFamily::Nanodet => Box::new(nanodet::Nanodet::new(spec, outputs)?),
             HeadFamily::Fastestdet => Box::new(fastestdet::Fastestdet::new(spec, outputs)?),
             HeadFamily::Student => Box::new(student::Student::new(spec, outputs)?),
-            HeadFamily::Depth => return Err(DecodeError::NoDetector { head: spec.head }),
+            HeadFamily::Depth | HeadFamily::Anticipation => return Err(DecodeError::NoDetector { head: spec.head }),
         };
         Ok(Self {
             head,

@@ -32,6 +32,7 @@ fn spec(head: HeadFamily, classes: usize) -> ModelSpec {
         depth: None,
         strides: vec![8, 16, 32],
         thresholds: KEEP,
+        clip: None,
         guesses: Vec::new(),
     }
 }
@@ -119,7 +120,7 @@ fn empty_tensors(head: HeadFamily) -> Vec<Tensor> {
         }
         HeadFamily::Fastestdet => vec![Tensor::new("o", &[1, 7, 2, 4])],
         // A student has more outputs than these tests make; its own are beside its decoder.
-        HeadFamily::Depth | HeadFamily::Student => Vec::new(),
+        HeadFamily::Depth | HeadFamily::Student | HeadFamily::Anticipation => Vec::new(),
     }
 }
 
