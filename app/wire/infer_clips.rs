@@ -19,6 +19,7 @@ use super::notes::Notes;
 pub struct InferClips {
     /// Index of the network.
     model: usize,
+    name: String,
     /// The network.
     pub network: Network,
     input: String,
@@ -31,10 +32,11 @@ pub struct InferClips {
     pub notes: Notes,
 }
 
-/// A camera's clip, and whether it has been full.
+/// A camera's clip, whether it has been full, and whether it was said that it begins anew.
 struct Clip {
     buffer: ClipBuffer,
     full: bool,
+    anew_said: bool,
 }
 
 impl InferClips {
@@ -49,7 +51,8 @@ impl InferClips {
         let clip = spec.clip.context("a network on clips must say how they are made")?;
         let cameras = sensors.into_iter().map(|name| (name, None)).collect();
         let (input, activation) = (spec.input.name.clone(), spec.activation);
-        Ok(Self { model, network, input, spec: clip, activation, cameras, inferring, notes })
+        let name = spec.name.clone();
+        Ok(Self { model, name, network, input, spec: clip, activation, cameras, inferring, notes })
     }
 
     /// Runs until its queue ends, answering each frame. An error of the network ends the run.
@@ -69,8 +72,11 @@ impl InferClips {
     pub fn feed(&mut self, job: &Job) -> bool {
         let Some((name, clip)) = self.cameras.get_mut(job.sensor) else { return false };
         let spec = self.spec;
-        let clip =
-            clip.get_or_insert_with(|| Clip { buffer: ClipBuffer::new(spec, job.input.tensor.len()), full: false });
+        let clip = clip.get_or_insert_with(|| Clip {
+            buffer: ClipBuffer::new(spec, job.input.tensor.len()),
+            full: false,
+            anew_said: false,
+        });
         match clip.buffer.feed(job.t, &job.input.tensor) {
             Fed::Passed | Fed::Filling => false,
             Fed::Full => {
@@ -83,13 +89,14 @@ impl InferClips {
                 true
             }
             Fed::Anew { gap_s } => {
-                let stride_s = 1.0 / spec.hz;
-                let text = format!(
-                    "{name}: {gap_s:.3} s from one picture to the next: {} takes one each {stride_s:.3} s, and none further off \
-                     than that, so its clip begins anew",
-                    self.network.name()
-                );
-                self.notes.say("clip", text);
+                if !std::mem::replace(&mut clip.anew_said, true) {
+                    let (stride_s, network) = (1.0 / spec.hz, &self.name);
+                    let text = format!(
+                        "{name}: {gap_s:.3} s from one picture to the next: {network} takes one each {stride_s:.3} s, and none \
+                         further off than that, so its clip begins anew, now and whenever that comes again"
+                    );
+                    self.notes.say("clip", text);
+                }
                 false
             }
         }
@@ -119,7 +126,7 @@ impl InferClips {
         for (name, clip) in &self.cameras {
             if clip.as_ref().is_some_and(|clip| !clip.full) {
                 let (frames, hz) = (self.spec.frames, self.spec.hz);
-                let network = self.network.name();
+                let network = &self.name;
                 self.notes.say(
                     "clip",
                     format!(

@@ -44,6 +44,7 @@ fn rig() -> Rig {
 
 fn scene() -> Scene {
     Scene {
+        anticipation: true,
         name: "small".to_owned(),
         cameras: vec!["image_02".to_owned()],
         lidar: true,
