@@ -4,6 +4,9 @@
 
 use ocellus_percept::space::{Camera, Distortion};
 
+use super::bounds::{BLOCK_COLUMNS, Block, Bounds};
+use super::visibility::BAND_ROWS;
+
 /// Where within its pixel each sample lies; the first is the pixel's centre and carries the truths.
 pub(crate) const SAMPLES: [[f64; 2]; 4] = [[0.0, 0.0], [0.10, -0.39], [-0.39, 0.11], [0.30, 0.29]];
 /// Undistortion stops after this many steps; mild lenses need 5 to 10.
@@ -82,6 +85,9 @@ fn newton(distortion: &Distortion, at: (f64, f64), error: (f64, f64)) -> (f64, f
     ((error.0 * j11 - error.1 * j01) / det, (error.1 * j00 - error.0 * j10) / det)
 }
 
+/// Smallest and largest ray coordinates, x and y.
+pub(crate) type Field = ([f32; 2], [f32; 2]);
+
 /// Rays of every sample of every pixel, and which rows and columns a range of rays can fall on.
 #[derive(Debug, Clone)]
 pub(crate) struct Lens {
@@ -96,41 +102,10 @@ pub(crate) struct Lens {
     pub(crate) centres: [Vec<f32>; 2],
     rows: Bounds,
     columns: Bounds,
+    /// What the blocks of each band hold, from left to right, bands from the top.
+    blocks: Vec<Block>,
     /// Radius within which the distortion is trusted: a tenth beyond the picture's corners.
     reach: f64,
-}
-
-/// Smallest and largest ray coordinate of each row (or column), both increasing.
-#[derive(Debug, Clone)]
-struct Bounds {
-    low: Vec<f32>,
-    high: Vec<f32>,
-}
-
-impl Bounds {
-    fn new(count: usize) -> Self {
-        Self { low: vec![f32::INFINITY; count], high: vec![f32::NEG_INFINITY; count] }
-    }
-
-    fn add(&mut self, index: usize, value: f32) {
-        self.low[index] = self.low[index].min(value);
-        self.high[index] = self.high[index].max(value);
-    }
-
-    /// Makes both increasing, whatever the lens does at its rim.
-    fn settle(&mut self) {
-        for i in 1..self.high.len() {
-            self.high[i] = self.high[i].max(self.high[i - 1]);
-        }
-        for i in (0..self.low.len().saturating_sub(1)).rev() {
-            self.low[i] = self.low[i].min(self.low[i + 1]);
-        }
-    }
-
-    /// Indices whose range meets `low..=high`, as a half-open range.
-    fn range(&self, low: f32, high: f32) -> (usize, usize) {
-        (self.high.partition_point(|h| *h < low), self.low.partition_point(|l| *l <= high))
-    }
 }
 
 impl Lens {
@@ -140,6 +115,8 @@ impl Lens {
         let (mut rows, mut columns) = (Bounds::new(height), Bounds::new(width));
         let offsets = &SAMPLES[..samples.clamp(1, SAMPLES.len())];
         let mut rays = [(); 2].map(|()| Vec::with_capacity(width * height * offsets.len()));
+        let across = width.div_ceil(BLOCK_COLUMNS);
+        let mut blocks = vec![Block::EMPTY; across * height.div_ceil(BAND_ROWS)];
         for v in 0..height {
             for u in 0..width {
                 for offset in offsets {
@@ -150,6 +127,7 @@ impl Lens {
                     if ray.is_some() {
                         columns.add(u, x);
                         rows.add(v, y);
+                        blocks[v / BAND_ROWS * across + u / BLOCK_COLUMNS].add(x, y);
                     }
                     rays[0].push(x);
                     rays[1].push(y);
@@ -160,7 +138,7 @@ impl Lens {
         columns.settle();
         let samples = offsets.len();
         let centres = rays.each_ref().map(|all| all.iter().step_by(samples).copied().collect());
-        let mut lens = Self { camera: *camera, width, height, samples, rays, centres, rows, columns, reach: 0.0 };
+        let mut lens = Self { camera: *camera, width, height, samples, rays, centres, rows, columns, blocks, reach: 0.0 };
         let (low, high) = lens.field();
         let x = f64::from(low[0].abs().max(high[0].abs()));
         let y = f64::from(low[1].abs().max(high[1].abs()));
@@ -176,11 +154,16 @@ impl Lens {
         [x0, x1, y0, y1]
     }
 
+    /// The blocks of a band, from left to right.
+    #[inline]
+    pub(crate) fn blocks(&self, band: usize) -> &[Block] {
+        let across = self.width.div_ceil(BLOCK_COLUMNS);
+        &self.blocks[band * across..(band + 1) * across]
+    }
+
     /// Smallest and largest ray coordinates of the picture.
-    pub(crate) fn field(&self) -> ([f32; 2], [f32; 2]) {
-        let least = |b: &Bounds| b.low.iter().copied().fold(f32::INFINITY, f32::min);
-        let most = |b: &Bounds| b.high.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        ([least(&self.columns), least(&self.rows)], [most(&self.columns), most(&self.rows)])
+    pub(crate) fn field(&self) -> Field {
+        ([self.columns.least(), self.rows.least()], [self.columns.most(), self.rows.most()])
     }
 
     /// Where a point of the optical frame falls, in OpenCV's pixel coordinates. `z` must be positive. Rays the lens

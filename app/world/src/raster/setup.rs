@@ -4,8 +4,8 @@
 //! e_i . d, with e_0 = v1 x v2 / det and so on, are all positive; their sum is 1/z (2D homogeneous rasterisation,
 //! Olano and Greer 1997). No clipping is needed and rays may be bent in any way.
 
-use super::lens::Lens;
-use crate::math::{Affine, Vec3, vec3};
+use super::lens::{Field, Lens};
+use crate::math::{Affine, Vec3, least, most, vec3};
 use crate::mesh::{Mesh, Tri};
 
 /// Nearer than this nothing is drawn.
@@ -61,7 +61,7 @@ impl Ready {
 }
 
 /// Whether a sphere (optical frame) can be in the picture.
-pub(crate) fn sphere_visible(lens_field: &([f32; 2], [f32; 2]), centre: Vec3, radius: f32, far_m: f32) -> bool {
+pub(crate) fn sphere_visible(lens_field: &Field, centre: Vec3, radius: f32, far_m: f32) -> bool {
     let (low, high) = lens_field;
     if centre.z + radius < NEAR_M || centre.norm() - radius > far_m {
         return false;
@@ -74,27 +74,46 @@ pub(crate) fn sphere_visible(lens_field: &([f32; 2], [f32; 2]), centre: Vec3, ra
         || outside(centre.y, low[1], -1.0))
 }
 
+/// A vertex as the camera sees it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Corner {
+    /// In the optical frame.
+    p: Vec3,
+    /// Its ray, of use where it lies beyond the near plane.
+    ray: [f32; 2],
+}
+
 /// Makes a draw's triangles ready, in the mesh's order. `corners` is scratch for transformed vertices.
-pub(crate) fn prepare(lens: &Lens, draw: &Draw<'_>, index: u32, corners: &mut Vec<Vec3>, out: &mut Vec<Ready>) {
+pub(crate) fn prepare(lens: &Lens, draw: &Draw<'_>, index: u32, corners: &mut Vec<Corner>, out: &mut Vec<Ready>) {
     out.clear();
     corners.clear();
-    corners.extend(draw.mesh.verts.iter().map(|v| draw.optical_from_mesh.apply(v.p)));
+    corners.extend(draw.mesh.verts.iter().map(|v| {
+        let p = draw.optical_from_mesh.apply(v.p);
+        Corner { p, ray: [p.x / p.z, p.y / p.z] }
+    }));
+    let field = lens.field();
     for (i, tri) in draw.mesh.tris.iter().enumerate() {
-        let v = [corners[tri.v[0] as usize], corners[tri.v[1] as usize], corners[tri.v[2] as usize]];
-        if let Some(ready) = ready(lens, tri, v) {
+        let v = [&corners[tri.v[0] as usize], &corners[tri.v[1] as usize], &corners[tri.v[2] as usize]];
+        if let Some(ready) = ready((lens, &field), tri, v) {
             out.push(Ready { draw: index, tri: i as u32, ..ready });
         }
     }
 }
 
-fn ready(lens: &Lens, tri: &Tri, v: [Vec3; 3]) -> Option<Ready> {
+#[inline(always)]
+fn ready((lens, field): (&Lens, &Field), tri: &Tri, corners: [&Corner; 3]) -> Option<Ready> {
+    let (low, high) = ray_bounds(corners)?;
+    let (least, most) = field;
+    if high[0] < least[0] || high[1] < least[1] || low[0] > most[0] || low[1] > most[1] {
+        return None;
+    }
+    let v = corners.map(|c| c.p);
     let e = [v[1].cross(v[2]), v[2].cross(v[0]), v[0].cross(v[1])];
     let det = v[0].dot(e[0]);
     // Seen from outside the determinant is negative (the normal looks back at the camera).
     if det >= 0.0 && !tri.double || det.abs() < 1e-12 {
         return None;
     }
-    let (low, high) = ray_bounds(&v)?;
     let [x0, x1, y0, y1] = lens.pixels(low, high);
     if x0 >= x1 || y0 >= y1 {
         return None;
@@ -105,7 +124,19 @@ fn ready(lens: &Lens, tri: &Tri, v: [Vec3; 3]) -> Option<Ready> {
 }
 
 /// Box around the rays to a triangle's part beyond the near plane; `None` where there is none.
-fn ray_bounds(v: &[Vec3; 3]) -> Option<([f32; 2], [f32; 2])> {
+#[inline(always)]
+fn ray_bounds(corners: [&Corner; 3]) -> Option<Field> {
+    if corners.iter().all(|c| c.p.z >= NEAR_M) {
+        let [a, b, c] = corners.map(|c| c.ray);
+        let low = [least(least(a[0], b[0]), c[0]), least(least(a[1], b[1]), c[1])];
+        return Some((low, [most(most(a[0], b[0]), c[0]), most(most(a[1], b[1]), c[1])]));
+    }
+    cut_bounds(&corners.map(|c| c.p))
+}
+
+/// The same where the near plane may cut the triangle.
+#[cold]
+fn cut_bounds(v: &[Vec3; 3]) -> Option<Field> {
     let (mut low, mut high) = ([f32::INFINITY; 2], [f32::NEG_INFINITY; 2]);
     let mut add = |p: Vec3| {
         let (x, y) = (p.x / p.z, p.y / p.z);

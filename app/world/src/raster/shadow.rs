@@ -2,7 +2,7 @@
 //!
 //! What falls only where the camera does not look is left out: there the map holds nothing and is not asked.
 
-use crate::math::{Affine, Vec3, least, vec3};
+use crate::math::{Affine, Vec3, least, most, vec3};
 use crate::mesh::{Material, Mesh};
 
 /// Half the side of the square that has shadows, metres.
@@ -37,6 +37,7 @@ pub(crate) struct ShadowMap {
     depth: Vec<f32>,
     axes: [Vec3; 3],
     centre: Vec3,
+    cells_per_m: f32,
     /// Left and right side of the camera's field; none where it is all around in the map.
     sides: Option<[Side; 2]>,
     /// Whether there is any sun to cast shadows.
@@ -57,6 +58,7 @@ impl ShadowMap {
         self.axes = [u, v, -to_sun];
         // Held to the cells' raster so that edges do not crawl as the vehicle moves.
         let cell = self.cell();
+        self.cells_per_m = 1.0 / cell;
         let snap = |a: Vec3| crate::math::floor_i32(centre.dot(a) / cell) as f32 * cell;
         self.centre = u * snap(u) + v * snap(v) + to_sun * centre.dot(to_sun);
     }
@@ -94,9 +96,10 @@ impl ShadowMap {
         2.0 * REACH_M / self.side as f32
     }
 
+    #[inline(always)]
     fn to_map(&self, p: Vec3) -> Vec3 {
         let q = p - self.centre;
-        let (scale, half) = (1.0 / self.cell(), self.side as f32 * 0.5);
+        let (scale, half) = (self.cells_per_m, self.side as f32 * 0.5);
         vec3(q.dot(self.axes[0]) * scale + half, q.dot(self.axes[1]) * scale + half, q.dot(self.axes[2]))
     }
 
@@ -121,23 +124,30 @@ impl ShadowMap {
     fn fill_lit(&mut self, v: [Vec3; 3], double: bool) {
         let (e1, e2) = (v[1] - v[0], v[2] - v[0]);
         // The first two axes and the way to the sun are right-handed: a lit face turns counter-clockwise in the map.
-        if (double || e1.x * e2.y - e2.x * e1.y > 0.0) && !self.unseen(&v, 0.0) {
-            self.fill(v);
+        let lit = double || e1.x * e2.y - e2.x * e1.y > 0.0;
+        if !lit {
+            return;
+        }
+        let last = self.side as f32;
+        let bound = |x: f32| least(most(x + 0.5, 0.0), last) as usize;
+        let lowest = |f: fn(Vec3) -> f32| least(least(f(v[0]), f(v[1])), f(v[2]));
+        let highest = |f: fn(Vec3) -> f32| most(most(f(v[0]), f(v[1])), f(v[2]));
+        let (x0, x1) = (bound(lowest(|p| p.x)), bound(highest(|p| p.x)));
+        let (y0, y1) = (bound(lowest(|p| p.y)), bound(highest(|p| p.y)));
+        // Every other triangle is too small to hold the middle of a cell.
+        if x0 < x1 && y0 < y1 && !self.unseen(&v, 0.0) {
+            self.fill(v, [x0, x1], [y0, y1]);
         }
     }
 
-    /// Draws a triangle, row by row from its left to its right edge.
-    fn fill(&mut self, v: [Vec3; 3]) {
+    /// Draws a triangle within its box, row by row from its left to its right edge.
+    fn fill(&mut self, v: [Vec3; 3], [x0, x1]: [usize; 2], [y0, y1]: [usize; 2]) {
         let area = (v[1].x - v[0].x) * (v[2].y - v[0].y) - (v[2].x - v[0].x) * (v[1].y - v[0].y);
         if area.abs() < 1e-6 {
             return;
         }
         let last = self.side as f32;
-        let bound = |x: f32| (x + 0.5).max(0.0).min(last) as usize;
-        let lowest = |f: fn(Vec3) -> f32| f(v[0]).min(f(v[1])).min(f(v[2]));
-        let highest = |f: fn(Vec3) -> f32| f(v[0]).max(f(v[1])).max(f(v[2]));
-        let (x0, x1) = (bound(lowest(|p| p.x)), bound(highest(|p| p.x)));
-        let (y0, y1) = (bound(lowest(|p| p.y)), bound(highest(|p| p.y)));
+        let bound = |x: f32| least(most(x + 0.5, 0.0), last) as usize;
         // Depth as a plane over the map.
         let (e1, e2) = (v[1] - v[0], v[2] - v[0]);
         let (dx, dy) = ((e1.z * e2.y - e2.z * e1.y) / area, (e2.z * e1.x - e1.z * e2.x) / area);
@@ -152,7 +162,7 @@ impl ShadowMap {
                 let (a, b) = (v[k], v[(k + 1) % 3]);
                 if (a.y <= py) != (b.y <= py) {
                     let x = a.x + (py - a.y) * slopes[k];
-                    (left, right) = (left.min(x), right.max(x));
+                    (left, right) = (least(x, left), most(x, right));
                 }
             }
             let (from, to) = (bound(left).max(x0), bound(right).min(x1));

@@ -4,9 +4,10 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use super::bounds::BLOCK_COLUMNS;
 use super::lens::Lens;
-use super::setup::{Draw, NEAR_M, Ready, prepare};
-use crate::math::Vec3;
+use crate::math::wide;
+use super::setup::{Corner, Draw, NEAR_M, Ready, prepare};
 
 /// Rows handled together by one task; also the unit of parallel shading. Small: most of a street lies in a few rows
 /// around the horizon.
@@ -26,7 +27,7 @@ pub(crate) struct Visibility {
     seen: Vec<u32>,
     /// Where each draw's triangles lie in `ready`.
     pub(crate) ranges: Vec<Range<usize>>,
-    per_draw: Vec<(Vec<Vec3>, Vec<Ready>)>,
+    per_draw: Vec<(Vec<Corner>, Vec<Ready>)>,
     bands: Vec<Vec<u32>>,
 }
 
@@ -44,9 +45,7 @@ impl Visibility {
         work.for_each(|(band, (z, seen))| {
             z.fill(0.0);
             seen.fill(NOTHING);
-            for &index in &bands[band] {
-                cover(&ready[index as usize], index, (band * BAND_ROWS, lens), (z, seen));
-            }
+            cover_band((band, lens), ready, &bands[band], (z, seen));
         });
     }
 
@@ -89,13 +88,53 @@ impl Visibility {
     }
 }
 
-/// Marks the samples of one band, whose first row is `start`, that see the triangle.
-#[inline]
-fn cover(ready: &Ready, index: u32, (start, lens): (usize, &Lens), (z, seen): (&mut [f32], &mut [u32])) {
-    let row = lens.width * lens.samples;
-    let rows = z.len() / row;
-    let (y0, y1) = ((ready.y[0] as usize).max(start), (ready.y[1] as usize).min(start + rows));
-    let (x0, x1) = (ready.x[0] as usize * lens.samples, ready.x[1] as usize * lens.samples);
+wide! {
+    /// Marks what the samples of a band see, given the triangles that may lie there.
+    fn cover_band(place: (usize, &Lens), ready: &[Ready], indices: &[u32], target: (&mut [f32], &mut [u32])) = cover_all;
+}
+
+#[inline(always)]
+fn cover_all(place: (usize, &Lens), ready: &[Ready], indices: &[u32], target: (&mut [f32], &mut [u32])) {
+    for &index in indices {
+        cover(&ready[index as usize], index, place, (&mut *target.0, &mut *target.1));
+    }
+}
+
+/// Marks the samples of a band that see the triangle, leaving out blocks that lie wholly beyond one of its edges.
+#[inline(always)]
+fn cover(ready: &Ready, index: u32, (band, lens): (usize, &Lens), target: (&mut [f32], &mut [u32])) {
+    let (x0, x1) = (ready.x[0] as usize, ready.x[1] as usize);
+    let (first, last) = (x0 / BLOCK_COLUMNS, (x1 - 1) / BLOCK_COLUMNS);
+    let (z, seen) = target;
+    let mut from = x0;
+    // One block alone is hardly ever missed.
+    if first < last {
+        for (k, block) in lens.blocks(band)[first..=last].iter().enumerate() {
+            if !ready.e.iter().all(|e| block.may_reach(*e)) {
+                let start = (first + k) * BLOCK_COLUMNS;
+                cover_columns(ready, index, (band, lens), from..start, (&mut *z, &mut *seen));
+                from = start + BLOCK_COLUMNS;
+            }
+        }
+    }
+    cover_columns(ready, index, (band, lens), from..x1, (z, seen));
+}
+
+/// Marks the samples of some columns of a band that see the triangle.
+#[inline(always)]
+fn cover_columns(
+    ready: &Ready,
+    index: u32,
+    (band, lens): (usize, &Lens),
+    columns: Range<usize>,
+    (z, seen): (&mut [f32], &mut [u32]),
+) {
+    if columns.is_empty() {
+        return;
+    }
+    let (row, start) = (lens.width * lens.samples, band * BAND_ROWS);
+    let (y0, y1) = ((ready.y[0] as usize).max(start), (ready.y[1] as usize).min(start + BAND_ROWS));
+    let (x0, x1) = (columns.start * lens.samples, columns.end * lens.samples);
     let [e0, e1, e2] = ready.e;
     for y in y0..y1 {
         let source = y * row + x0..y * row + x1;

@@ -12,6 +12,8 @@ pub(crate) struct Light {
     pub(crate) sun: Rgb,
     pub(crate) zenith: Rgb,
     pub(crate) horizon: Rgb,
+    /// Light of the whole sky on a surface that faces up.
+    overhead: Rgb,
     /// Light bounced up from the ground.
     pub(crate) bounce: Rgb,
     pub(crate) haze: Rgb,
@@ -69,6 +71,7 @@ impl Light {
         light.balance = vec3(rng.range(0.94, 1.06), 1.0, rng.range(0.94, 1.06));
         light.exposure *= libm::exp2f(rng.range(-0.25, 0.25));
         light.seed = rng.next_u32();
+        light.overhead = light.zenith.mix(light.horizon, 0.68);
         light
     }
 
@@ -91,6 +94,7 @@ impl Light {
             sun: sun.times(tint),
             zenith: zenith.times(tint),
             horizon: horizon.times(tint),
+            overhead: Vec3::ZERO,
             bounce: (horizon + sun * 0.35) * 0.16,
             haze: horizon.mix(zenith, if overcast { 0.35 } else { 0.12 }),
             haze_per_m: 0.0,
@@ -123,7 +127,7 @@ impl Light {
     #[inline(always)]
     pub(crate) fn ambient(&self, n: Vec3) -> Rgb {
         let up = 0.5 + 0.5 * n.z;
-        self.bounce.mix(self.zenith.mix(self.horizon, 0.68), up)
+        self.bounce.mix(self.overhead, up)
     }
 
     /// Share of a surface's light that haze replaces at a distance.

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use super::lamps::{Lamps, halo};
 use super::light::Light;
 use crate::math::hash::mix32;
-use crate::math::{Rgb, Rng, Vec3, clamp01, floor_i32, most, vec3};
+use crate::math::{Rgb, Rng, Vec3, clamp01, floor_i32, most, vec3, wide};
 use crate::raster::lens::Lens;
 use crate::raster::visibility::Visibility;
 use crate::scenario::{LensSpec, Weather};
@@ -47,8 +47,13 @@ impl Post {
         let blur = if shot.lens_spec.motion_blur { exposure_s } else { 0.0 };
         let height = shot.lens.height;
         self.blurred.par_chunks_mut(width).enumerate().for_each(|(y, row)| {
-            for (x, out) in row.iter_mut().enumerate() {
-                *out = smeared(colour, motion, (x, y), (width, height), blur);
+            row.copy_from_slice(&colour[y * width..(y + 1) * width]);
+            for (x, (out, [dx, dy])) in row.iter_mut().zip(&motion[y * width..(y + 1) * width]).enumerate() {
+                let moved = [dx * blur, dy * blur];
+                // Almost all of a calm picture is done here, without a root.
+                if moved[0] * moved[0] + moved[1] * moved[1] > 0.9 * BLUR_PX_MIN * BLUR_PX_MIN {
+                    *out = smeared(colour, moved, (x, y), (width, height));
+                }
             }
         });
         glare(shot, &mut self.blurred);
@@ -56,26 +61,84 @@ impl Post {
         if self.curve.is_empty() {
             self.curve = curve();
         }
-        let blurred = &self.blurred;
         let Some(table) = self.curve.first_chunk::<CURVE>() else { return };
         let stops = libm::exp2f(shot.lens_spec.exposure_stops as f32);
-        let gain = shot.light.balance * (shot.light.exposure * stops);
-        let noise = shot.light.noise * shot.lens_spec.noise as f32;
+        let sensor = Sensor {
+            table,
+            gain: shot.light.balance * (shot.light.exposure * stops),
+            noise: shot.light.noise * shot.lens_spec.noise as f32,
+            seed: shot.frame_seed,
+            size: (width, height),
+        };
+        let blurred = &self.blurred;
         rgb.par_chunks_mut(width * 3).enumerate().for_each(|(y, row)| {
-            for (x, out) in row.chunks_exact_mut(3).enumerate() {
-                let c = blurred[y * width + x].times(gain) * vignette(x, y, width, height);
-                let grain = grains((y * width + x) as u32, shot.frame_seed);
-                for (k, value) in c.array().into_iter().enumerate() {
-                    let value = most(value, 0.0);
-                    let t = value / (1.0 + value);
-                    let level = table[usize::from((t * (CURVE - 1) as f32) as u16) & (CURVE - 1)];
-                    // Shot noise grows in the shadows of a display curve.
-                    let sigma = noise * (1.0 + 1.6 * (1.0 - level * (1.0 / 255.0)));
-                    // The cast keeps to 0..=255.
-                    out[k] = (level + grain[k] * sigma + 0.5) as u8;
-                }
-            }
+            expose_row(&sensor, y, &blurred[y * width..(y + 1) * width], row);
         });
+    }
+}
+
+/// Pixels that are exposed together.
+const RUN: usize = 64;
+
+/// What turns light into bytes.
+#[derive(Debug, Clone, Copy)]
+struct Sensor<'a> {
+    /// The tone curve.
+    table: &'a [f32; CURVE],
+    gain: Rgb,
+    noise: f32,
+    seed: u32,
+    /// Columns and rows.
+    size: (usize, usize),
+}
+
+wide! {
+    /// Bytes of row `y` from its light.
+    fn expose_row(sensor: &Sensor<'_>, y: usize, light: &[Rgb], rgb: &mut [u8]) = expose_runs;
+}
+
+#[inline(always)]
+fn expose_runs(sensor: &Sensor<'_>, y: usize, light: &[Rgb], rgb: &mut [u8]) {
+    for (run, (light, rgb)) in light.chunks(RUN).zip(rgb.chunks_mut(3 * RUN)).enumerate() {
+        expose_run(sensor, (run * RUN, y), light, rgb);
+    }
+}
+
+/// Bytes of up to [`RUN`] pixels from column `x0`: step by step, each step alike for all, so that it vectorises.
+#[inline(always)]
+fn expose_run(sensor: &Sensor<'_>, (x0, y): (usize, usize), light: &[Rgb], rgb: &mut [u8]) {
+    let (width, height) = sensor.size;
+    let count = light.len().min(RUN);
+    let mut values = [[0.0f32; RUN]; 3];
+    let mut hashes = [[0u32; RUN]; 2];
+    for (k, c) in light.iter().take(RUN).enumerate() {
+        let c = c.times(sensor.gain) * vignette(x0 + k, y, width, height);
+        (values[0][k], values[1][k], values[2][k]) = (c.x, c.y, c.z);
+    }
+    let first = (y * width + x0) as u32;
+    for k in 0..RUN {
+        let h = mix32(first.wrapping_add(k as u32).wrapping_mul(0x9e37_79b9) ^ sensor.seed);
+        (hashes[0][k], hashes[1][k]) = (h, mix32(h ^ 0x51ed_270b));
+    }
+    for (channel, values) in values.iter_mut().enumerate() {
+        let mut entries = [0i32; RUN];
+        for (entry, value) in entries.iter_mut().zip(values.iter()) {
+            let value = most(*value, 0.0);
+            *entry = ((value / (1.0 + value)) * (CURVE - 1) as f32) as i32;
+        }
+        for (value, entry) in values.iter_mut().zip(entries) {
+            *value = sensor.table[entry as usize & (CURVE - 1)];
+        }
+        for (k, level) in values.iter_mut().enumerate() {
+            // Shot noise grows in the shadows of a display curve.
+            let sigma = sensor.noise * (1.0 + 1.6 * (1.0 - *level * (1.0 / 255.0)));
+            *level += grain(hashes[0][k], hashes[1][k], channel as u32) * sigma;
+        }
+    }
+    for (k, out) in rgb.chunks_exact_mut(3).take(count).enumerate() {
+        // The cast keeps to 0..=255.
+        (out[0], out[1], out[2]) =
+            ((values[0][k] + 0.5) as u8, (values[1][k] + 0.5) as u8, (values[2][k] + 0.5) as u8);
     }
 }
 
@@ -85,15 +148,11 @@ fn vignette(x: usize, y: usize, width: usize, height: usize) -> f32 {
     1.0 - 0.42 * (u * u + v * v)
 }
 
-/// Three numbers about normal with sigma 1, partly common to the channels.
-fn grains(index: u32, seed: u32) -> [f32; 3] {
-    let h = mix32(index.wrapping_mul(0x9e37_79b9) ^ seed);
-    let g = mix32(h ^ 0x51ed_270b);
-    let part = |h: u32, k: u32| ((h >> (10 * k)) & 1023) as f32 * (1.0 / 511.5) - 1.0;
-    std::array::from_fn(|k| {
-        let k = k as u32;
-        0.9 * (part(h, k) + part(g, (k + 1) % 3)) + 0.5 * part(g, 0)
-    })
+/// A number about normal with sigma 1 from a pixel's two hashes, partly common to its channels.
+#[inline(always)]
+fn grain(h: u32, g: u32, channel: u32) -> f32 {
+    let part = |h: u32, k: u32| ((h >> (10 * k)) & 1023) as i32 as f32 * (1.0 / 511.5) - 1.0;
+    0.9 * (part(h, channel) + part(g, (channel + 1) % 3)) + 0.5 * part(g, 0)
 }
 
 /// Display level (0 to 255) by v / (1 + v) of the exposed radiance v: a soft shoulder, then the sRGB curve.
@@ -110,14 +169,13 @@ fn curve() -> Vec<f32> {
     (0..CURVE).map(level).collect()
 }
 
-fn smeared(colour: &[Rgb], motion: &[[f32; 2]], at: (usize, usize), size: (usize, usize), exposure_s: f32) -> Rgb {
+/// What a pixel gathers while the picture moves by (`dx`, `dy`) pixels.
+fn smeared(colour: &[Rgb], [dx, dy]: [f32; 2], at: (usize, usize), size: (usize, usize)) -> Rgb {
     let (x, y) = at;
     let (width, height) = size;
-    let i = y * width + x;
-    let [dx, dy] = motion[i].map(|m| m * exposure_s);
     let length = (dx * dx + dy * dy).sqrt();
     if length.is_nan() || length <= BLUR_PX_MIN {
-        return colour[i];
+        return colour[y * width + x];
     }
     let taps = (length as i32 + 1).min(TAPS_MAX);
     let mut sum = Vec3::ZERO;

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::collision::{Mover, time_to_touch};
 use super::tags::{DistanceBand, OcclusionLevel};
 use crate::actors::{EGO_CENTRE_AHEAD_M, EGO_SIZE_M};
-use crate::math::{Affine, Pose, Vec3};
+use crate::math::{Affine, Pose, Vec3, wide};
 use crate::mesh::Mesh;
 use crate::raster::lens::Lens;
 use crate::raster::setup::{Draw, NEAR_M, Ready};
@@ -185,8 +185,13 @@ impl Silhouettes {
     }
 }
 
-/// Counts the pixels a part of a draw covers, whatever else is there.
-fn silhouette(lens: &Lens, ready: &[Ready], draw: &Draw<'_>, part: usize, mask: &mut Vec<u8>) -> u32 {
+wide! {
+    /// Counts the pixels a part of a draw covers, whatever else is there.
+    fn silhouette(lens: &Lens, ready: &[Ready], draw: &Draw<'_>, part: usize, mask: &mut Vec<u8>) -> u32 = cover_alone;
+}
+
+#[inline(always)]
+fn cover_alone(lens: &Lens, ready: &[Ready], draw: &Draw<'_>, part: usize, mask: &mut Vec<u8>) -> u32 {
     let ours = |r: &&Ready| usize::from(draw.mesh.tris[r.tri as usize].part) == part;
     let (mut x, mut y) = ([u16::MAX, 0], [u16::MAX, 0]);
     for r in ready.iter().filter(ours) {
