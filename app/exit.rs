@@ -61,6 +61,18 @@ pub fn code_of(error: &anyhow::Error) -> u8 {
     error.chain().find_map(|cause| cause.downcast_ref::<Coded>()).map_or(1, |coded| coded.code)
 }
 
+/// An error and what caused it, in one line: a cause that the text so far tells already is not told again.
+pub fn text_of(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text.push_str(if text.is_empty() { "" } else { ": " });
+            text.push_str(&cause);
+        }
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,5 +84,25 @@ mod tests {
         assert_eq!(code_of(&unmet(anyhow!("no TensorRT"))), 4);
         let io: anyhow::Result<()> = Err(std::io::Error::other("disk")).context("writing");
         assert_eq!(io.map_err(|e| code_of(&e)), Err(1));
+    }
+
+    #[test]
+    fn a_cause_that_is_told_already_is_not_told_twice() {
+        #[derive(Debug)]
+        struct Failed(std::io::Error);
+        impl fmt::Display for Failed {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "a.toml: {}; choose another", self.0)
+            }
+        }
+        impl std::error::Error for Failed {
+            fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+                Some(&self.0)
+            }
+        }
+        let failed = || Failed(std::io::Error::other("no such key"));
+        assert_eq!(text_of(&usage(failed())), "a.toml: no such key; choose another");
+        assert_eq!(text_of(&anyhow!(failed()).context("opening")), "opening: a.toml: no such key; choose another");
+        assert_eq!(text_of(&anyhow!("disk full").context("writing")), "writing: disk full");
     }
 }

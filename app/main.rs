@@ -23,7 +23,7 @@ fn main() -> ExitCode {
     match arguments.verb.run() {
         Ok(outcome) => ExitCode::from(outcome.code()),
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", exit::text_of(&error));
             ExitCode::from(exit::code_of(&error))
         }
     }

@@ -63,4 +63,16 @@ fn a_recording_that_was_cut_off_gives_all_that_is_whole_and_exits_3() {
     assert_eq!(said.code, 3, "{}\n{}", said.out, said.err);
     let lines = lines(&out).len();
     assert!((60..=85).contains(&lines), "{lines} lines of a recording cut at two thirds");
+
+    // The other verbs that open it say the loss too.
+    let copy = folder.path().join("copy.mcap");
+    let verbs: [Vec<&std::ffi::OsStr>; 2] = [
+        vec!["inspect".as_ref(), cut.as_os_str()],
+        vec!["record".as_ref(), cut.as_os_str(), "--out".as_ref(), copy.as_os_str()],
+    ];
+    for verb in verbs {
+        let said = ocellus(verb);
+        assert_eq!(said.code, 3, "{}\n{}", said.out, said.err);
+        assert!(format!("{}{}", said.out, said.err).contains("the file is cut off"), "{}\n{}", said.out, said.err);
+    }
 }

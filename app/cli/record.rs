@@ -84,6 +84,9 @@ pub(super) fn write(drive: &dyn Drive, out: &Path, quality: u8) -> Result<Outcom
     for note in &drive.info().notes {
         eprintln!("drive: {note}");
     }
+    for lost in &drive.info().lost {
+        eprintln!("lost: {lost}");
+    }
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
         signal_hook::flag::register(signal, Arc::clone(&stop))?;
@@ -112,5 +115,6 @@ pub(super) fn write(drive: &dyn Drive, out: &Path, quality: u8) -> Result<Outcom
         recorded.bytes as f64 / 1e6,
         recorded.frames as f64 / seconds.max(1e-9)
     );
-    Ok(if recorded.lost > 0 { Outcome::LostData } else { Outcome::Done })
+    let whole = recorded.lost == 0 && drive.info().lost.is_empty();
+    Ok(if whole { Outcome::Done } else { Outcome::LostData })
 }

@@ -47,6 +47,14 @@ pub struct Inspect {
 struct Found {
     text: String,
     json: Value,
+    outcome: Outcome,
+}
+
+impl Found {
+    /// Something that is whole.
+    fn whole(text: String, json: Value) -> Self {
+        Self { text, json, outcome: Outcome::Done }
+    }
 }
 
 impl Inspect {
@@ -57,7 +65,7 @@ impl Inspect {
         } else {
             print!("{}", found.text);
         }
-        Ok(Outcome::Done)
+        Ok(found.outcome)
     }
 
     fn look(&self) -> Result<Found> {
@@ -78,7 +86,10 @@ impl Inspect {
         let (calib, meta) = (self.calib.clone(), self.meta.clone());
         let options = OpenOptions { calib, meta, uncalibrated: true, ..OpenOptions::default() };
         let drive = ocellus_sense::open(&self.path, &options).map_err(exit::usage)?;
-        let mut found = Found { text: drive_text(drive.info()), json: drive_json(drive.info()) };
+        let mut found = Found::whole(drive_text(drive.info()), drive_json(drive.info()));
+        if !drive.info().lost.is_empty() {
+            found.outcome = Outcome::LostData;
+        }
         events(drive.as_ref(), &mut found);
         Ok(found)
     }
@@ -101,7 +112,7 @@ impl Inspect {
             text.push_str(&shares.text());
             json["shares"] = shares.to_json();
         }
-        Ok(Found { text, json })
+        Ok(Found::whole(text, json))
     }
 }
 
@@ -116,7 +127,7 @@ fn launch(path: &Path) -> Result<Found> {
     let file = LaunchFile::read(path, &[])?;
     let plan = Plan::from_file(&file)?;
     let text = format!("launch file {}\n{plan:#?}\n", path.display());
-    Ok(Found { text, json: json!({"kind": "launch", "launch": file}) })
+    Ok(Found::whole(text, json!({"kind": "launch", "launch": file})))
 }
 
 fn calibration(path: &Path) -> Result<Found> {
@@ -125,7 +136,7 @@ fn calibration(path: &Path) -> Result<Found> {
     rig_text(&mut text, &read.rig);
     read.notes.iter().for_each(|note| text.push_str(&format!("  note       {note}\n")));
     let json = json!({"kind": "calibration", "form": read.form, "rig": rig_json(&read.rig), "notes": read.notes});
-    Ok(Found { text, json })
+    Ok(Found::whole(text, json))
 }
 
 fn drive_text(info: &DriveInfo) -> String {
@@ -153,6 +164,9 @@ fn drive_text(info: &DriveInfo) -> String {
     }
     for note in &info.notes {
         let _ = writeln!(text, "  note       {note}");
+    }
+    for lost in &info.lost {
+        let _ = writeln!(text, "  lost       {lost}");
     }
     text
 }
@@ -242,7 +256,7 @@ fn drive_json(info: &DriveInfo) -> Value {
     json!({
         "kind": info.kind.to_string(), "path": info.path, "duration_s": info.duration_s,
         "time_source": info.time_source.to_string(), "sensors": sensors, "rig": rig_json(&info.rig),
-        "rig_source": info.rig_source, "labels": info.labels.as_ref().map(|l| json!({"frames": l.frames, "classes": l.classes})), "notes": info.notes,
+        "rig_source": info.rig_source, "labels": info.labels.as_ref().map(|l| json!({"frames": l.frames, "classes": l.classes})), "notes": info.notes, "lost": info.lost,
         "ego": info.ego.as_ref().map(|e| json!({"poses": e.poses, "path_m": e.path_m, "source": e.source})),
     })
 }

@@ -2,8 +2,8 @@
 //!
 //! A [`Scenario`] and a seed make a [`World`]; everything else is a function of it and of time. The same scenario and
 //! seed give the same bytes on every machine and with any number of threads: only IEEE 754's basic operations and `libm`
-//! are used, nothing is fused, and work is shared by rows, columns and meshes whose order is kept. Deliberately
-//! absent: clocks, files, networks.
+//! are used, nothing is fused, wider registers do the same operations, and work is shared in parts whose order is kept.
+//! Deliberately absent: clocks, files, networks.
 //!
 //! Frames: odom (x along the road at the start, y left, z up), the vehicle frame (REP-105's `base_link`: middle of the
 //! rear axle, on the ground), optical frames (REP-103). Metres, seconds, radians unless a name says otherwise.

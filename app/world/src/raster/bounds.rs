@@ -86,7 +86,8 @@ pub(crate) struct Block {
 
 impl Block {
     /// A block without rays.
-    pub(crate) const EMPTY: Self = Self { x: [f32::INFINITY, f32::NEG_INFINITY], y: [f32::INFINITY, f32::NEG_INFINITY] };
+    pub(crate) const EMPTY: Self =
+        Self { x: [f32::INFINITY, f32::NEG_INFINITY], y: [f32::INFINITY, f32::NEG_INFINITY] };
 
     /// Adds a ray; what the lens does not see (NaN) is left out.
     pub(crate) fn add(&mut self, x: f32, y: f32) {
@@ -100,8 +101,9 @@ impl Block {
     pub(crate) fn may_reach(&self, e: crate::math::Vec3) -> bool {
         let x = if e.x >= 0.0 { self.x[1] } else { self.x[0] };
         let y = if e.y >= 0.0 { self.y[1] } else { self.y[0] };
-        // Not `>= 0`: in an empty block the product is not a number.
-        !(e.x * x + e.y * y + e.z < 0.0)
+        let largest = e.x * x + e.y * y + e.z;
+        // In an empty block it may be no number.
+        largest >= 0.0 || largest.is_nan()
     }
 }
 

@@ -138,7 +138,8 @@ impl Lens {
         columns.settle();
         let samples = offsets.len();
         let centres = rays.each_ref().map(|all| all.iter().step_by(samples).copied().collect());
-        let mut lens = Self { camera: *camera, width, height, samples, rays, centres, rows, columns, blocks, reach: 0.0 };
+        let mut lens =
+            Self { camera: *camera, width, height, samples, rays, centres, rows, columns, blocks, reach: 0.0 };
         let (low, high) = lens.field();
         let x = f64::from(low[0].abs().max(high[0].abs()));
         let y = f64::from(low[1].abs().max(high[1].abs()));

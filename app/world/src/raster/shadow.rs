@@ -15,6 +15,31 @@ const OFFSET_M: f32 = 0.09;
 /// Cells beyond the camera's field that are drawn all the same: for the neighbours that a lookup blends, and rounding.
 const MARGIN_CELLS: f32 = 3.0;
 
+/// Rows drawn together: a row's depths follow one from another, those of several rows do not wait for each other.
+const ROWS: usize = 4;
+
+/// Lowers the cells of rows to depths that begin at `depths` and grow by `dx` a cell.
+#[inline(always)]
+fn lower(mut cells: [&mut [f32]; ROWS], mut depths: [f32; ROWS], dx: f32) {
+    let together = cells.iter().map(|row| row.len()).min().unwrap_or(0);
+    {
+        let [a, b, c, d] = cells.each_mut().map(|row| &mut row[..together]);
+        for k in 0..together {
+            a[k] = least(a[k], depths[0]);
+            b[k] = least(b[k], depths[1]);
+            c[k] = least(c[k], depths[2]);
+            d[k] = least(d[k], depths[3]);
+            depths = depths.map(|depth| depth + dx);
+        }
+    }
+    for (row, mut depth) in cells.into_iter().zip(depths) {
+        for cell in &mut row[together..] {
+            *cell = least(*cell, depth);
+            depth += dx;
+        }
+    }
+}
+
 /// One side of the camera's field as the map sees it: a point's distance beyond it, cells, is `away . p + at`.
 #[derive(Debug, Clone, Copy)]
 struct Side {
@@ -155,7 +180,8 @@ impl ShadowMap {
             let (a, b) = (v[k], v[(k + 1) % 3]);
             (b.x - a.x) / (b.y - a.y)
         });
-        for y in y0..y1 {
+        // Cells of a row and their depth are found for some rows, then drawn together.
+        let span = |y: usize| {
             let py = y as f32 + 0.5;
             let (mut left, mut right) = (f32::INFINITY, f32::NEG_INFINITY);
             for k in 0..3 {
@@ -166,19 +192,23 @@ impl ShadowMap {
                 }
             }
             let (from, to) = (bound(left).max(x0), bound(right).min(x1));
-            if from >= to {
-                continue;
+            (from..to.max(from), v[0].z + dy * (py - v[0].y) + dx * (from as f32 + 0.5 - v[0].x))
+        };
+        let side = self.side;
+        for (k, rows) in self.depth[y0 * side..y1 * side].chunks_mut(ROWS * side).enumerate() {
+            let mut depths = [0.0f32; ROWS];
+            let mut cells: [&mut [f32]; ROWS] = Default::default();
+            let lanes = depths.iter_mut().zip(&mut cells);
+            for (r, ((depth, cells), row)) in lanes.zip(rows.chunks_exact_mut(side)).enumerate() {
+                let (columns, first) = span(y0 + k * ROWS + r);
+                (*depth, *cells) = (first, &mut row[columns]);
             }
-            let mut depth = v[0].z + dy * (py - v[0].y) + dx * (from as f32 + 0.5 - v[0].x);
-            for cell in &mut self.depth[y * self.side + from..y * self.side + to] {
-                *cell = least(*cell, depth);
-                depth += dx;
-            }
+            lower(cells, depths, dx);
         }
     }
 
     /// How much of the sun reaches a surface point: 0 to 1, smooth at edges.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn light_at(&self, p: Vec3, n: Vec3) -> f32 {
         let m = self.to_map(p + n * OFFSET_M);
         let (fx, fy) = (m.x - 0.5, m.y - 0.5);

@@ -6,12 +6,14 @@ use rayon::prelude::*;
 
 use super::bounds::BLOCK_COLUMNS;
 use super::lens::Lens;
-use crate::math::wide;
 use super::setup::{Corner, Draw, NEAR_M, Ready, prepare};
+use crate::math::wide;
 
 /// Rows handled together by one task; also the unit of parallel shading. Small: most of a street lies in a few rows
 /// around the horizon.
 pub(crate) const BAND_ROWS: usize = 8;
+/// Samples side by side from which wide registers pay: what does not fill them is done one by one.
+const WIDE_SAMPLES: usize = 32;
 /// No triangle.
 pub(crate) const NOTHING: u32 = u32::MAX;
 
@@ -125,13 +127,37 @@ fn cover(ready: &Ready, index: u32, (band, lens): (usize, &Lens), target: (&mut 
 fn cover_columns(
     ready: &Ready,
     index: u32,
+    place: (usize, &Lens),
+    columns: Range<usize>,
+    target: (&mut [f32], &mut [u32]),
+) {
+    if columns.len() * place.1.samples >= WIDE_SAMPLES {
+        cover_rows(ready, index, place, columns, target);
+    } else if !columns.is_empty() {
+        cover_narrow(ready, index, place, columns, target);
+    }
+}
+
+/// The same for few columns, in narrow registers on every processor.
+#[inline(never)]
+fn cover_narrow(
+    ready: &Ready,
+    index: u32,
+    place: (usize, &Lens),
+    columns: Range<usize>,
+    target: (&mut [f32], &mut [u32]),
+) {
+    cover_rows(ready, index, place, columns, target);
+}
+
+#[inline(always)]
+fn cover_rows(
+    ready: &Ready,
+    index: u32,
     (band, lens): (usize, &Lens),
     columns: Range<usize>,
     (z, seen): (&mut [f32], &mut [u32]),
 ) {
-    if columns.is_empty() {
-        return;
-    }
     let (row, start) = (lens.width * lens.samples, band * BAND_ROWS);
     let (y0, y1) = ((ready.y[0] as usize).max(start), (ready.y[1] as usize).min(start + BAND_ROWS));
     let (x0, x1) = (columns.start * lens.samples, columns.end * lens.samples);

@@ -84,21 +84,25 @@ pub(crate) fn shade(frame: &Frame<'_>, seen: &Visibility, out: &mut Radiance, tr
 /// Mean radiance of a pixel's samples; samples that see the same thing are shaded once.
 fn pixel(frame: &Frame<'_>, seen: &Visibility, at: usize) -> Rgb {
     let ids = seen.seen(at);
-    let samples = ids.len();
-    if ids.iter().all(|id| *id == ids[0]) {
-        return sample(frame, seen, at, 0);
-    }
+    let alone = ids.iter().all(|id| *id == ids[0]);
     let mut keys = [u64::MAX; 4];
-    for (key, id) in keys.iter_mut().zip(ids) {
-        *key = kind_of(frame, seen, *id);
+    if !alone {
+        for (key, id) in keys.iter_mut().zip(ids) {
+            *key = kind_of(frame, seen, *id);
+        }
     }
+    let samples = ids.len();
     let mut sum = Vec3::ZERO;
     for s in 0..samples {
         if keys[..s].contains(&keys[s]) {
             continue;
         }
+        let colour = sample(frame, seen, at, s);
+        if alone {
+            return colour;
+        }
         let weight = keys[s..samples].iter().filter(|k| **k == keys[s]).count();
-        sum += sample(frame, seen, at, s) * weight as f32;
+        sum += colour * weight as f32;
     }
     sum * (1.0 / samples as f32)
 }
@@ -116,6 +120,7 @@ fn ray(lens: &Lens, sample: usize, at: usize) -> Vec3 {
     vec3(lens.rays[0][at], lens.rays[1][at], 1.0)
 }
 
+#[inline(always)]
 fn sample(frame: &Frame<'_>, seen: &Visibility, at: usize, s: usize) -> Rgb {
     let d = ray(frame.lens, s, at);
     if d.x.is_nan() {

@@ -116,9 +116,10 @@ fn expose_run(sensor: &Sensor<'_>, (x0, y): (usize, usize), light: &[Rgb], rgb: 
         (values[0][k], values[1][k], values[2][k]) = (c.x, c.y, c.z);
     }
     let first = (y * width + x0) as u32;
-    for k in 0..RUN {
-        let h = mix32(first.wrapping_add(k as u32).wrapping_mul(0x9e37_79b9) ^ sensor.seed);
-        (hashes[0][k], hashes[1][k]) = (h, mix32(h ^ 0x51ed_270b));
+    let [hs, gs] = &mut hashes;
+    for (k, (h, g)) in hs.iter_mut().zip(gs).enumerate() {
+        *h = mix32(first.wrapping_add(k as u32).wrapping_mul(0x9e37_79b9) ^ sensor.seed);
+        *g = mix32(*h ^ 0x51ed_270b);
     }
     for (channel, values) in values.iter_mut().enumerate() {
         let mut entries = [0i32; RUN];
@@ -137,8 +138,7 @@ fn expose_run(sensor: &Sensor<'_>, (x0, y): (usize, usize), light: &[Rgb], rgb: 
     }
     for (k, out) in rgb.chunks_exact_mut(3).take(count).enumerate() {
         // The cast keeps to 0..=255.
-        (out[0], out[1], out[2]) =
-            ((values[0][k] + 0.5) as u8, (values[1][k] + 0.5) as u8, (values[2][k] + 0.5) as u8);
+        (out[0], out[1], out[2]) = ((values[0][k] + 0.5) as u8, (values[1][k] + 0.5) as u8, (values[2][k] + 0.5) as u8);
     }
 }
 
