@@ -105,6 +105,7 @@ const CASES: [Case; 12] = [
         found: |t| {
             assert!(count(&t.front["lost"]) >= 1, "{:#}", t.front);
             assert!(t.front_lines("blind").iter().any(|l| l.get("objects").is_none()));
+            assert!(t.front_states().contains(&"blind"), "{:#}", t.live);
         },
     },
     Case {

@@ -21,4 +21,5 @@ mod replay;
 mod results;
 mod support;
 mod tidy;
+mod unknown;
 mod world;

@@ -77,10 +77,15 @@ impl Preparing {
         Ok(())
     }
 
-    /// Whether a frame shows anything.
+    /// Whether a frame shows anything: one that could not be read shows nothing.
     fn look(&self, watch: &mut BlindWatch, item: &mut Item) {
-        let Some(blind) = judge(watch, item) else { return };
-        if self.health.blind(item.origin.sensor, blind.is_some())
+        let unreadable = matches!(item.content, Content::Lost(_));
+        let seen = judge(watch, item);
+        if unreadable {
+            self.health.blind(item.origin.sensor, true);
+        }
+        if let Some(blind) = seen
+            && self.health.blind(item.origin.sensor, blind.is_some())
             && let Some(blind) = blind
         {
             self.notes.say("blind", format!("{}: its frames are {}", self.name, blind.name()));

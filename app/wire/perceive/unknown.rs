@@ -7,6 +7,7 @@
 
 use ocellus_percept::detection::BoxPx;
 use ocellus_percept::fuse::Obstacle;
+use ocellus_percept::fuse::cluster::HEIGHT_MIN_M;
 use ocellus_percept::report::Object;
 use ocellus_percept::space::{Odom, Point3, Transform, Vehicle};
 use ocellus_percept::time::Timestamp;
@@ -29,7 +30,7 @@ const BOX_MARGIN_SHARE: f32 = 0.15;
 const BEFORE_M: f64 = 2.0;
 /// It also explains what lies this near to its surface, metres: the far corner of a car.
 const NEAR_SURFACE_M: f64 = 2.5;
-/// A box smaller than this is not seen, px.
+/// A box is this wide and high at least, px: a pole that one column of points hits has no width.
 const BOX_MIN_PX: f32 = 2.0;
 
 /// What one LiDAR's newest sweep showed.
@@ -166,19 +167,30 @@ impl Moment<'_> {
         let (camera, optical_from_vehicle) = (self.camera?, self.mount?.optical_from_vehicle?);
         let mut bbox = BoxPx { x0: f32::MAX, y0: f32::MAX, x1: f32::MIN, y1: f32::MIN };
         for corner in 0..8 {
-            let side = |axis: usize| if corner >> axis & 1 == 0 { -0.5 } else { 0.5 } * obstacle.size_m[axis];
-            let c = obstacle.centre.xyz;
-            let point = Point3::new(c.x + side(0), c.y + side(1), c.z + side(2));
+            let low = |axis: usize| corner >> axis & 1 == 0;
+            let side = |axis: usize| if low(axis) { -0.5 } else { 0.5 } * obstacle.size_m[axis];
+            // What is lower over the ground counts as ground: an obstacle reaches that much further down than its points do,
+            // of which those of one row of a LiDAR have no height at all.
+            let (c, foot) = (obstacle.centre.xyz, if low(2) { HEIGHT_MIN_M } else { 0.0 });
+            let point = Point3::new(c.x + side(0), c.y + side(1), c.z + side(2) - foot);
             let [x, y] = camera.project_continuous(&optical_from_vehicle.apply(&point)).ok()?.map(|v| v as f32);
             bbox = BoxPx { x0: bbox.x0.min(x), y0: bbox.y0.min(y), x1: bbox.x1.max(x), y1: bbox.y1.max(y) };
         }
         let (width, height) = (camera.width as f32, camera.height as f32);
+        let ([x0, x1], [y0, y1]) = (at_least_min([bbox.x0, bbox.x1]), at_least_min([bbox.y0, bbox.y1]));
         let seen = BoxPx {
-            x0: bbox.x0.clamp(0.0, width),
-            y0: bbox.y0.clamp(0.0, height),
-            x1: bbox.x1.clamp(0.0, width),
-            y1: bbox.y1.clamp(0.0, height),
+            x0: x0.clamp(0.0, width),
+            y0: y0.clamp(0.0, height),
+            x1: x1.clamp(0.0, width),
+            y1: y1.clamp(0.0, height),
         };
-        (seen.width() >= BOX_MIN_PX && seen.height() >= BOX_MIN_PX).then_some(seen)
+        // Half of the least: the rest may lie beyond the picture's edge.
+        (seen.width() >= 0.5 * BOX_MIN_PX && seen.height() >= 0.5 * BOX_MIN_PX).then_some(seen)
     }
+}
+
+/// A span about the same middle, not shorter than the least.
+fn at_least_min([low, high]: [f32; 2]) -> [f32; 2] {
+    let lacks = (BOX_MIN_PX - (high - low)).max(0.0);
+    [low - 0.5 * lacks, high + 0.5 * lacks]
 }
