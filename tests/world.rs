@@ -17,7 +17,7 @@ fn the_demo_runs_on_its_own_drive_and_its_books_balance() {
     let out = tempfile::tempdir().unwrap();
     let said = ocellus(["demo".as_ref(), "--no-viewer".as_ref(), "--out".as_ref(), out.path().as_os_str()]);
     assert_eq!(said.code, 0, "{}\n{}", said.out, said.err);
-    for word in ["objects", "nearest", "age", "ledger", "balanced", "drive.rrd"] {
+    for word in ["objects", "nearest", "warnings ", "age", "ledger", "balanced", "drive.rrd"] {
         assert!(said.out.contains(word), "{word} is not in the summary:\n{}", said.out);
     }
     assert_eq!(lines(out.path()).len(), 120);

@@ -8,13 +8,13 @@ use ocellus_flow::latency::{Counted, LatencySnapshot, Summary as Figures};
 use ocellus_flow::ledger::{LedgerSnapshot, SensorSnapshot};
 use ocellus_flow::queue::QueueStats;
 use ocellus_flow::threads::CrewReport;
-use ocellus_percept::report::FrameReport;
 use ocellus_sinks::files::{RunFile, write_run_file};
 use serde_json::{Map, Value, json};
 
 use super::live::HealthReport;
 use super::machine::MachineReport;
 use super::notes::Notes;
+use super::seen::Seen;
 use super::source::AS_RECORDED;
 use crate::exit::Outcome;
 
@@ -36,7 +36,7 @@ pub struct Ended {
     pub crew: CrewReport,
     /// What was said.
     pub notes: Notes,
-    /// Lines of objects.jsonl by class, and the nearest object.
+    /// Objects, the nearest of them, and warnings.
     pub seen: Seen,
     /// The part of run.json known before the run.
     pub run: Map<String, Value>,
@@ -46,41 +46,6 @@ pub struct Ended {
     pub health: Option<HealthReport>,
     /// Wall-clock seconds of the run.
     pub wall_s: f64,
-}
-
-/// What was seen, for the summary.
-#[derive(Debug, Clone, Default)]
-pub struct Seen {
-    /// Frames reported.
-    pub frames: u64,
-    /// Objects listed, by class.
-    pub objects: BTreeMap<String, u64>,
-    /// Tracks by class.
-    pub tracks: BTreeMap<String, u64>,
-    /// The highest track id seen.
-    highest_track: u64,
-    /// The nearest distance, with its class and what it rests on.
-    pub nearest: Option<(f64, String, String)>,
-}
-
-impl Seen {
-    /// Takes in one report.
-    pub fn add(&mut self, report: &FrameReport) {
-        self.frames += 1;
-        // Ids rise from frame to frame: one above all of earlier frames is a new track.
-        let known = self.highest_track;
-        for object in report.objects.iter().flatten() {
-            *self.objects.entry(object.class.clone()).or_default() += 1;
-            if object.track > known {
-                *self.tracks.entry(object.class.clone()).or_default() += 1;
-                self.highest_track = self.highest_track.max(object.track);
-            }
-            let (Some(distance), Some(source)) = (object.distance_m, object.distance_source) else { continue };
-            if self.nearest.as_ref().is_none_or(|(nearest, _, _)| distance < *nearest) {
-                self.nearest = Some((distance, object.class.clone(), source.name().to_owned()));
-            }
-        }
-    }
 }
 
 /// The summary of a run whose files are written.
@@ -173,7 +138,7 @@ impl Summary {
         json!({
             "out": e.out, "frames": e.seen.frames, "objects": e.seen.objects, "tracks": e.seen.tracks, "wall_s": e.wall_s,
             "nearest": e.seen.nearest.as_ref().map(|(d, c, s)| json!({"distance_m": d, "class": c, "distance_source": s})),
-            "ledger": e.ledger, "latency": latency_json(&e.latency, &e.queues, &e.machine), "run": e.run,
+            "warnings": e.seen.warnings.counts(), "ledger": e.ledger, "latency": latency_json(&e.latency, &e.queues, &e.machine), "run": e.run,
         })
     }
 
@@ -190,6 +155,7 @@ impl Summary {
         if let Some((distance, class, source)) = &e.seen.nearest {
             lines.push(format!("  nearest   {class} at {distance:.2} m by {source}"));
         }
+        lines.extend(e.seen.warnings.text().map(|text| format!("  warnings  {text}")));
         lines.extend(providers(&e.run));
         for (name, f) in &e.latency.end_to_end {
             lines.push(format!(

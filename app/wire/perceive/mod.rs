@@ -28,8 +28,8 @@ use super::frame::{Answer, ClipAnswer, Content, Frame, Item, Message, Origin, Pa
 use super::live::Health;
 use super::notes::Notes;
 use super::outputs::{Outputs, Perceived};
+use super::seen::Seen;
 use super::source::RunSensor;
-use super::summary::Seen;
 
 /// Sweeps kept of each LiDAR. A replay needs the newest alone; a live frame that its network held up needs the one of
 /// its own time, 0.4 s back at 10 Hz.
