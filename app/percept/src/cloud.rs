@@ -10,8 +10,11 @@ pub struct Cloud {
     pub xyz: Vec<[f32; 3]>,
     /// Return strength, 0 to 1.
     pub intensity: Vec<f32>,
-    /// Seconds from the sweep's stamp to each point's own time.
+    /// Seconds from the sweep's stamp to the moment at which each point's coordinates hold.
     pub time_offset_s: Vec<f32>,
+    /// Seconds from the stamp to when each point was measured, where the sensor's own motion since was removed from it
+    /// (`fuse::deskew`); empty elsewhere.
+    pub measured_s: Vec<f32>,
     /// Beam (ring) index, empty where unknown.
     pub ring: Vec<u16>,
 }
@@ -27,11 +30,18 @@ impl Cloud {
         self.xyz.is_empty()
     }
 
+    /// When point `index` was measured, seconds from the sweep's stamp; 0 where nothing is known of it.
+    pub fn measured_at_s(&self, index: usize) -> f32 {
+        let times = if self.measured_s.is_empty() { &self.time_offset_s } else { &self.measured_s };
+        times.get(index).copied().filter(|t| t.is_finite()).unwrap_or(0.0)
+    }
+
     /// Forgets the points and keeps the allocations.
     pub fn clear(&mut self) {
         self.xyz.clear();
         self.intensity.clear();
         self.time_offset_s.clear();
+        self.measured_s.clear();
         self.ring.clear();
     }
 }

@@ -338,3 +338,63 @@ fn a_distorted_camera_and_a_second_run_give_the_same() {
     let (straight, bent) = (plain[0].1.unwrap(), bent[0].1.unwrap());
     assert!((straight.range_m - bent.range_m).abs() < 0.02 * straight.range_m);
 }
+
+/// A car that comes towards the camera, and one parked beyond it that just shows past it.
+fn oncoming(ahead_m: f64) -> Scene {
+    let mut scene = Scene(Vec::new());
+    scene.standing(ahead_m, [1.4, 3.2], 4.2, 1.5);
+    scene.standing(19.0, [4.9, 6.7], 4.2, 1.5);
+    scene
+}
+
+#[test]
+fn where_a_nearer_car_was_is_not_where_the_one_behind_it_is() {
+    let (now, then) = (oncoming(7.0), oncoming(10.0));
+    let cloud = then.sweep();
+    let mut fuser = Fuser::new(FuserConfig::default());
+    begin(&mut fuser, &camera(), Some(&cloud), None);
+    let ((_, near), (truth, far)) = (now.truth(0), now.truth(1));
+    let (near, far) = (detection(near), detection(BoxPx { x1: far.x1.min(near.x1 + 70.0), ..far }));
+    let alone = fuser.distance(&far, "car").unwrap();
+    assert!(alone.range_m < 0.75 * truth, "the test can fail: {alone:?}, truth {truth}");
+    let mut out = Vec::new();
+    for order in [[&near, &far], [&far, &near]] {
+        fuser.distances(order.into_iter().map(|d| (d, "car")), &mut out);
+        let [near, far] = if order[0].bbox == near.bbox { [out[0], out[1]] } else { [out[1], out[0]] };
+        let (near, far) = (near.unwrap(), far.unwrap());
+        assert_eq!(near.source, DistanceSource::Lidar, "the nearer keeps its points: {near:?}");
+        assert!((far.range_m - truth).abs() < 2.0 * far.sigma_m && far.range_m > 0.8 * truth, "{far:?}, truth {truth}");
+    }
+}
+
+#[test]
+fn things_that_touch_keep_their_own_distances() {
+    let mut scene = Scene(Vec::new());
+    scene.standing(10.0, [0.0, 0.6], 0.4, 1.8);
+    scene.standing(10.5, [0.65, 1.2], 0.4, 1.7);
+    let cloud = scene.sweep();
+    let mut fuser = Fuser::new(FuserConfig::default());
+    begin(&mut fuser, &camera(), Some(&cloud), None);
+    let people: Vec<Detection> = (0..2).map(|i| detection(scene.truth(i).1)).collect();
+    let mut out = Vec::new();
+    fuser.distances(people.iter().map(|d| (d, "person")), &mut out);
+    for (i, distance) in out.iter().enumerate() {
+        assert_near(&distance.unwrap(), scene.truth(i).0, 0.02, DistanceSource::Lidar);
+    }
+}
+
+#[test]
+fn a_distance_says_when_its_points_were_measured() {
+    let scene = street();
+    let mut cloud = scene.sweep();
+    let turn = |p: &[f32; 3]| p[1].atan2(p[0]) / std::f32::consts::TAU * 0.1;
+    cloud.measured_s = cloud.xyz.iter().map(turn).collect();
+    let mut fuser = Fuser::new(FuserConfig::default());
+    begin(&mut fuser, &camera(), Some(&cloud), None);
+    for i in [PERSON, CAR] {
+        let distance = fuser.distance(&detection(scene.truth(i).1), "no such class").unwrap();
+        let p = distance.surface.xyz;
+        let expected = (-p.x).atan2(p.z) / std::f64::consts::TAU * 0.1;
+        assert!((distance.measured_s - expected).abs() < 5e-4, "{distance:?}, expected {expected}");
+    }
+}

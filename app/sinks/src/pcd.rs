@@ -52,6 +52,7 @@ mod tests {
             intensity: vec![0.5, 1.0],
             ring: vec![7, 8],
             time_offset_s: vec![-0.1, 0.0],
+            ..Cloud::default()
         };
         let mut bytes = Vec::new();
         write_pcd(&mut bytes, &cloud, Timestamp::from_nanos(5)).unwrap();

@@ -13,7 +13,7 @@ use ocellus_flow::pool::PooledShared;
 use ocellus_flow::queue::Receiver;
 use ocellus_percept::cloud::Cloud;
 use ocellus_percept::detection::Detection;
-use ocellus_percept::fuse::{Fuser, FuserConfig, Obstacle, ObstacleFinder};
+use ocellus_percept::fuse::{Distance, Fuser, FuserConfig, Obstacle, ObstacleFinder};
 use ocellus_percept::report::{FrameReport, Object, SensorState, Trigger};
 use ocellus_percept::time::Timestamp;
 use ocellus_percept::track::{Observation, TrackIds, TrackOutput, Tracker, TrackerConfig};
@@ -94,6 +94,7 @@ pub struct Perceive {
     tracked: Vec<TrackOutput>,
     /// Obstacles without a class, by run sensor.
     unknowns: Vec<Unknowns>,
+    distances: Vec<Option<Distance>>,
     measured: Vec<Option<Measured>>,
 }
 
@@ -144,6 +145,7 @@ impl Perceive {
             candidates: Vec::new(),
             observations: Vec::new(),
             tracked: Vec::new(),
+            distances: Vec::new(),
             measured: Vec::new(),
         }
     }

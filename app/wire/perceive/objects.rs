@@ -8,7 +8,7 @@ use ocellus_percept::detection::{BoxPx, Detection};
 use ocellus_percept::fuse::{Distance, FrameContext, Other, Sweep};
 use ocellus_percept::report::{DistanceSource, Object};
 use ocellus_percept::space::{Camera, CameraMount, Lidar, Odom, Optical, Point3, Transform, Vehicle};
-use ocellus_percept::track::{Observation, PositionMeasurement, TrackFrame};
+use ocellus_percept::track::{Kinematics, Observation, PositionMeasurement, TrackFrame, speed_sigma_mps};
 use ocellus_sense::SensorKind;
 
 use super::super::assess::Listed;
@@ -22,9 +22,31 @@ const HORIZON_M: f64 = 1000.0;
 const HALF_WIDTH_MAX_M: f64 = 1.25;
 
 /// A detection's distance and its surface point in the vehicle frame, where that is known.
+#[derive(Clone, Copy)]
 pub(super) struct Measured {
     pub(super) distance: Distance,
     pub(super) surface: Option<Point3<Vehicle>>,
+    /// How much older than the picture the measurement is, seconds; negative where a later sweep was waited for.
+    age_s: f64,
+}
+
+impl Measured {
+    /// Brought to the picture's moment by the object's own motion, as far as that is known: what is not known of it is uncertainty.
+    fn brought_forward(mut self, known: Option<&Kinematics>, class_name: &str, centre: Point3<Vehicle>) -> Self {
+        let Some(surface) = self.surface.filter(|_| self.age_s != 0.0) else { return self };
+        let ray = surface.xyz - centre.xyz;
+        let along = ray.try_normalize(0.0).unwrap_or(ray);
+        let sigma_m = if let Some((by, covariance)) = known.and_then(|k| k.own_motion(self.age_s)) {
+            let moved = Point3::from_vector(surface.xyz + by);
+            self.distance.range_m = (moved.xyz - centre.xyz).norm();
+            self.surface = Some(moved);
+            along.dot(&(covariance * along)).max(0.0).sqrt()
+        } else {
+            speed_sigma_mps(class_name) * self.age_s.abs()
+        };
+        self.distance.sigma_m = self.distance.sigma_m.hypot(sigma_m);
+        self
+    }
 }
 
 /// Everything about the moment a frame was taken.
@@ -35,6 +57,12 @@ pub(super) struct Moment<'a> {
 }
 
 impl Moment<'_> {
+    /// The camera's centre.
+    fn centre(&self) -> Option<Point3<Vehicle>> {
+        let optical_from_vehicle = self.mount.and_then(|m| m.optical_from_vehicle)?;
+        Some(optical_from_vehicle.inverse().apply(&Point3::new(0.0, 0.0, 0.0)))
+    }
+
     /// Whether a box holds the column that lies straight ahead of the vehicle: of the picture's middle where the camera's
     /// mounting is not known.
     fn is_ahead(&self, bbox: &BoxPx, size: (usize, usize)) -> bool {
@@ -84,8 +112,8 @@ impl Perceive {
             odom_from_vehicle: drive.odom_from_vehicle(origin.t),
         };
         let fusing = self.parts.fusing.clone();
-        let sweep_age_s = fusing.time(|| self.fuse(origin, &moment, candidates, depth));
-        self.observe(&moment, candidates, sweep_age_s);
+        fusing.time(|| self.fuse(origin, &moment, candidates, depth));
+        self.observe(&moment, candidates);
         let track_frame = TrackFrame {
             t: origin.t,
             odom_from_vehicle: moment.odom_from_vehicle.as_ref(),
@@ -126,25 +154,20 @@ impl Perceive {
         }
     }
 
-    /// Fills `measured`, aligned with the detections; the age of the sweep used, seconds.
-    fn fuse(
-        &mut self,
-        origin: &Origin,
-        moment: &Moment<'_>,
-        candidates: &[Candidate],
-        depth: Option<&DepthMap>,
-    ) -> f64 {
+    /// Fills `measured`, aligned with the detections.
+    fn fuse(&mut self, origin: &Origin, moment: &Moment<'_>, candidates: &[Candidate], depth: Option<&DepthMap>) {
         self.measured.clear();
         self.parts.assess.see_ground(None);
         let Some(camera) = &moment.camera else {
             self.measured.extend(candidates.iter().map(|_| None));
-            return 0.0;
+            return;
         };
         let optical_from_vehicle = moment.mount.and_then(|m| m.optical_from_vehicle);
         let newest = self.newest_sweep(origin);
         let sweep = newest.as_ref().and_then(|s| self.place_sweep(origin, s, moment, optical_from_vehicle));
         let context =
             FrameContext { camera, optical_from_vehicle, sweep, depth, camera_height_m: self.parts.camera_height_m };
+        let sweep_age_s = newest.as_ref().map_or(0.0, |s| origin.t.seconds_since(s.t));
         let view = &mut self.views[origin.sensor];
         match view.fuser.begin_frame(&context) {
             Ok(frame_notes) => {
@@ -155,18 +178,19 @@ impl Perceive {
             }
             Err(error) => self.parts.notes.say("calibration", error.to_string()),
         }
-        for Candidate { detection, .. } in candidates {
-            let class = self.parts.classes.name(detection.class);
-            let distance = view.fuser.distance(detection, class);
+        let classes = &self.parts.classes;
+        let detections = candidates.iter().map(|c| (&c.detection, classes.name(c.detection.class)));
+        view.fuser.distances(detections.clone(), &mut self.distances);
+        for ((_, class), distance) in detections.zip(&self.distances) {
             if let Some(other) = distance.and_then(|d| Some((d, d.contradicted_by?))) {
                 self.parts.notes.say("distance", contradiction(origin.seq, class, other));
             }
             self.measured.push(distance.map(|distance| Measured {
                 surface: optical_from_vehicle.map(|t| t.inverse().apply(&distance.surface)),
+                age_s: if distance.source == DistanceSource::Lidar { sweep_age_s - distance.measured_s } else { 0.0 },
                 distance,
             }));
         }
-        newest.map_or(0.0, |s| origin.t.seconds_since(s.t))
     }
 
     /// The newest sweep that is not too old, of whichever LiDAR.
@@ -211,9 +235,8 @@ impl Perceive {
     }
 
     /// Fills `observations`, aligned with the detections.
-    fn observe(&mut self, moment: &Moment<'_>, candidates: &[Candidate], sweep_age_s: f64) {
-        let centre =
-            moment.mount.and_then(|m| m.optical_from_vehicle).map(|t| t.inverse().apply(&Point3::new(0.0, 0.0, 0.0)));
+    fn observe(&mut self, moment: &Moment<'_>, candidates: &[Candidate]) {
+        let centre = moment.centre();
         let focal = moment.camera.map_or(0.0, |c| c.fx);
         self.observations.clear();
         let rows = candidates.iter().zip(&self.measured);
@@ -223,8 +246,7 @@ impl Perceive {
                 let lateral = PositionMeasurement::lateral_sigma_m(width, focal, m.distance.range_m);
                 let sigmas = (m.distance.sigma_m, lateral);
                 let measurement = PositionMeasurement::along_ray(m.surface?, centre?, sigmas, m.distance.source);
-                let by_lidar = m.distance.source == DistanceSource::Lidar;
-                Some(PositionMeasurement { age_s: if by_lidar { sweep_age_s.max(0.0) } else { 0.0 }, ..measurement })
+                Some(PositionMeasurement { age_s: m.age_s.max(0.0), ..measurement })
             });
             let (bbox, listed) = (Some(detection.bbox), *listed);
             Observation { bbox, score: detection.score, listed, class: detection.class, position }
@@ -239,11 +261,17 @@ impl Perceive {
         moment: &Moment<'_>,
         size: (usize, usize),
     ) -> Option<Object> {
-        let (tracked, measured) = (self.tracked.get(row)?, self.measured.get(row)?.as_ref());
+        let (tracked, measured) = (self.tracked.get(row)?, *self.measured.get(row)?);
         let kinematics = tracked.kinematics.as_ref();
+        let class = self.parts.classes.name(detection.class);
+        let measured = match (measured, moment.centre()) {
+            (Some(measured), Some(centre)) => Some(measured.brought_forward(kinematics, class, centre)),
+            _ => measured,
+        };
+        let measured = measured.as_ref();
         let mut object = Object {
             track: tracked.track?,
-            class: self.parts.classes.name(detection.class).to_owned(),
+            class: class.to_owned(),
             score: Some(detection.score),
             box_px: Some(detection.bbox),
             distance_m: measured.map(|m| m.distance.range_m),

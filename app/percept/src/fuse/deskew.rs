@@ -1,6 +1,7 @@
 //! A spinning LiDAR measures each point at its own time from its own place; this brings all to the sweep's stamp.
 //!
-//! Only the sensor's own motion is removed: what moves by itself stays smeared by its own speed times the spin.
+//! Only the sensor's own motion is removed: what moves by itself stays where it was when each point was measured, which
+//! `Cloud::measured_s` goes on to say.
 
 use nalgebra::{Point3, Vector3};
 
@@ -13,7 +14,7 @@ const STEPS: usize = 8;
 /// A spin is shorter than this; offsets beyond it are nonsense and such a sweep stays as it is.
 const SPIN_S_MAX: f32 = 1.0;
 
-/// Moves every point to the sweep's stamp and forgets the offsets, so that nothing is moved twice. `lidar_then(offset_s)`
+/// Moves every point to the sweep's stamp; its offset becomes `measured_s`, so that nothing is moved twice. `lidar_then(offset_s)`
 /// takes points of the LiDAR at `stamp + offset_s` to the LiDAR at the stamp; where it answers `None`, or the cloud has no
 /// offsets, nothing is moved. True where points were moved.
 pub fn deskew(cloud: &mut Cloud, lidar_then: impl Fn(f64) -> Option<Transform<Lidar, Lidar>>) -> bool {
@@ -39,6 +40,7 @@ pub fn deskew(cloud: &mut Cloud, lidar_then: impl Fn(f64) -> Option<Transform<Li
         let between = a + (b - a) * f64::from(place - step as f32);
         *point = [between.x as f32, between.y as f32, between.z as f32];
     }
+    std::mem::swap(&mut cloud.time_offset_s, &mut cloud.measured_s);
     cloud.time_offset_s.clear();
     true
 }
@@ -68,6 +70,7 @@ mod tests {
         assert!(deskew(&mut cloud, |t| Some(then(t))));
         let worst = cloud.xyz.iter().map(|p| (p[0] - 20.0).abs()).fold(0.0, f32::max);
         assert!(worst < 2e-3, "{worst}");
+        assert_eq!((cloud.measured_s.len(), cloud.measured_at_s(0)), (200, -0.1));
         assert!(cloud.time_offset_s.is_empty() && !deskew(&mut cloud, |t| Some(then(t))));
     }
 

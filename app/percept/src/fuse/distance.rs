@@ -19,6 +19,9 @@ pub struct Distance {
     pub source: DistanceSource,
     /// The middle of the near face, at that range, in the optical frame.
     pub surface: Point3<Optical>,
+    /// When the near face was measured, seconds from the stamp of the sweep or picture that it comes from: a spinning LiDAR takes its
+    /// time.
+    pub measured_s: f64,
     /// LiDAR points or depth cells it rests on; 0 for the ground plane and the size prior.
     pub n_points: usize,
     /// The leftmost and rightmost samples of the near face; `None` where no samples tell how far it reaches.
@@ -45,6 +48,7 @@ impl Distance {
             sigma_m,
             source,
             surface: Point3::from_vector(direction * range_m),
+            measured_s: 0.0,
             n_points: 0,
             face_ends: None,
             contradicted_by: None,
@@ -68,7 +72,7 @@ const CUT_PX: f32 = 2.0;
 /// Ground that was assumed or extrapolated lies this far off per metre of range.
 const TERRAIN_PER_M: f64 = 0.01;
 /// Relative sigma of a distance from a box that the picture cuts: only a bound.
-const CUT_SIGMA: f64 = 0.4;
+pub(super) const CUT_SIGMA: f64 = 0.4;
 /// A distance whose sigma is above this share of it says nothing.
 const SIGMA_SHARE_MAX: f64 = 0.5;
 

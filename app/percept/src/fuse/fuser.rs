@@ -1,22 +1,23 @@
 //! Distances of one camera frame's objects, from the best source there is: LiDAR on the object, a depth map in metres, the
 //! ground, the class's size.
 //!
-//! [`Fuser::begin_frame`] takes what is known of the moment; [`Fuser::distance`] then answers box by box; an object whose mask holds LiDAR
-//! points and depth has both weighed (see `combine`). All memory is kept between frames. A relative depth map that no LiDAR scales gives no distance: it is never called metres.
+//! [`Fuser::begin_frame`] takes what is known of the moment; [`Fuser::distances`] then answers for all boxes, of which a nearer one's points are
+//! no farther one's (see `claims`); an object whose mask holds LiDAR points and depth has both weighed (see `combine`). All memory is kept between frames. A relative depth map that no LiDAR scales gives no distance: it is never called metres.
 
+use super::claims::{Claims, Contest};
 use super::combine::combine;
 use super::depth_scale::{DepthFit, DepthFitError, DepthScaler};
-use super::distance::{Distance, OpticalGround, View, from_ground, from_size};
-use super::ground::{GroundFinder, GroundPlane, ground_tolerance_m};
-use super::priors::{SizePrior, size_prior};
+use super::distance::{Distance, OpticalGround};
+use super::ground::{GroundFinder, GroundPlane};
 use super::project::{Projected, project_cloud};
-use super::surface::{Expectation, Sample, Surface, SurfaceFinder, surroundings};
+use super::surface::{PLAUSIBLE, Sample, Surface, SurfaceFinder, surroundings};
+use super::target::{Frame, Pass, Target, above_ground_m};
 use crate::cloud::Cloud;
 use crate::depth::DepthMap;
-use crate::detection::{BoxPx, Detection, Mask};
+use crate::detection::Detection;
 use crate::model::DepthKind;
 use crate::report::DistanceSource;
-use crate::space::{Camera, CameraError, Lens, Lidar, Optical, Point3, Transform, Vehicle};
+use crate::space::{Camera, CameraError, Lidar, Optical, Point3, Transform, Vehicle};
 
 /// What sensors and networks of this kind achieve.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -82,35 +83,12 @@ const LIDAR_STRAYS: f64 = 0.03;
 const DEPTH_STRAYS: f64 = 0.10;
 /// LiDAR's error that grows with range: calibration and the time between sweep and picture.
 const LIDAR_SIGMA_PER_M: f64 = 0.004;
-/// Points no higher than this share of the class's height may be taken for ground, or distant low things vanish.
-const GROUND_SHARE_OF_HEIGHT: f64 = 0.3;
-/// Without a known ground the lowest part of the box is left out, as ground may show there.
-const FOOT_SHARE: f32 = 0.12;
-/// Where the ground plane leaves nothing (it errs on hills), only the upper part of the box is looked at.
-const HEAD_SHARE: f32 = 0.6;
-/// A range this plausible for the class's size (1.5 sigma) needs no second look; a second look must be this many times
-/// more plausible to replace the first.
-const PLAUSIBLE: f64 = 0.3;
+/// A second look at a range that is not plausible must be this many times more plausible to replace the first.
 const MORE_PLAUSIBLE: f64 = 2.0;
 /// Depth cells looked at along each side of a box.
 const DEPTH_SAMPLES: u32 = 24;
-/// Share of a mask's smaller side that is worn off its rim, and the bounds of that in pixels.
-const EROSION_SHARE: f32 = 0.04;
-const EROSION_MAX_PX: f32 = 5.0;
 /// A level camera is a guess: its pitch sigma, radians.
 const LEVEL_GUESS_SIGMA_RAD: f64 = 0.035;
-
-#[derive(Debug, Clone, Copy)]
-struct Frame {
-    camera: Camera,
-    lens: Lens,
-    /// The ground as a plane, seen or assumed.
-    ground: Option<OpticalGround>,
-    /// Way back to the vehicle frame, where the sweep shows the ground.
-    vehicle_from_optical: Option<Transform<Vehicle, Optical>>,
-    /// Source and relative sigma of the depth map in metres.
-    depth: Option<(DistanceSource, f64)>,
-}
 
 /// Gives distances; one per camera.
 #[derive(Debug, Clone)]
@@ -121,6 +99,9 @@ pub struct Fuser {
     ground: GroundFinder,
     scaler: DepthScaler,
     surface: SurfaceFinder,
+    /// The points that the last LiDAR distance rests on.
+    taken: Vec<Sample>,
+    claims: Claims,
     metres: DepthMap,
 }
 
@@ -145,6 +126,8 @@ impl Fuser {
             ground: GroundFinder::default(),
             scaler: DepthScaler::default(),
             surface: SurfaceFinder::default(),
+            taken: Vec::new(),
+            claims: Claims::default(),
             metres,
         }
     }
@@ -188,23 +171,68 @@ impl Fuser {
         self.frame.and_then(|f| f.depth).map(|_| &self.metres)
     }
 
-    /// The distance of one detection of this frame; `None` where no source gives one.
+    /// The distances of this frame's detections, each with its class's name, in their order: `None` where no source gives one.
+    /// `out` is cleared first.
+    pub fn distances<'d>(
+        &mut self,
+        detections: impl Iterator<Item = (&'d Detection, &'d str)> + Clone,
+        out: &mut Vec<Option<Distance>>,
+    ) {
+        out.clear();
+        self.claims.clear();
+        for (detection, class_name) in detections.clone() {
+            out.push(self.distance(detection, class_name));
+            self.claims.add(detection.bbox, detection.mask.is_some(), &self.taken);
+        }
+        for (row, (detection, class_name)) in detections.enumerate() {
+            if let Some(slot) = out.get_mut(row)
+                && let Some(own) = slot.and_then(|first| self.own_distance(row, detection, class_name, first))
+            {
+                *slot = Some(own);
+            }
+        }
+    }
+
+    /// The distance of one detection as if it were the frame's only one; `None` where no source gives one.
     pub fn distance(&mut self, detection: &Detection, class_name: &str) -> Option<Distance> {
+        self.taken.clear();
         let frame = self.frame?;
-        let prior = size_prior(class_name);
-        let view = View { camera: &frame.camera, lens: &frame.lens };
-        let target = Target {
-            bbox: detection.bbox,
-            mask: detection.mask.as_ref().filter(|m| m.width > 0 && m.height > 0),
-            prior,
-            range_by_size: prior.and_then(|p| view.range_by_size(&detection.bbox, &p)),
+        let target = Target::of(&frame, detection, class_name);
+        self.measure(&frame, &target, None)
+    }
+
+    /// What is measured of detection `row` without the points of nearer objects; `None` where `first` may stand: its
+    /// points are its own, or ground and size do not contradict them.
+    fn own_distance(
+        &mut self,
+        row: usize,
+        detection: &Detection,
+        class_name: &str,
+        first: Distance,
+    ) -> Option<Distance> {
+        let frame = self.frame?;
+        if first.source != DistanceSource::Lidar {
+            return None;
+        }
+        let target = Target::of(&frame, detection, class_name).with_foot_hidden(self.claims.is_foot_hidden(row));
+        let contest = if target.denies_linked(&frame, &first) && self.claims.are_linked(row) {
+            Contest::Linked
+        } else if target.denies_shared(&frame, &first) && self.claims.are_shared(row) {
+            Contest::Shared
+        } else {
+            return None;
         };
-        let lidar = self.lidar_distance(&frame, &target);
+        self.measure(&frame, &target, Some((row, contest)))
+    }
+
+    /// The best answer of all sources, without the points of what stands nearer than a contested detection.
+    fn measure(&mut self, frame: &Frame, target: &Target<'_>, contested: Option<(usize, Contest)>) -> Option<Distance> {
+        let lidar = self.lidar_distance(frame, target, contested);
         // A depth map is as sharp as a mask; within a mere box LiDAR alone is surer of what is the object.
-        let depth = if lidar.is_none() || target.mask.is_some() { self.depth_distance(&frame, &target) } else { None };
+        let depth = if lidar.is_none() || target.mask.is_some() { self.depth_distance(frame, target) } else { None };
         match (lidar, depth) {
             (Some(lidar), Some(depth)) => Some(combine(lidar, depth)),
-            (lidar, depth) => lidar.or(depth).or_else(|| from_box_alone(&view, &frame, &target)),
+            (lidar, depth) => lidar.or(depth).or_else(|| target.by_box_alone(frame)),
         }
     }
 
@@ -261,7 +289,12 @@ impl Fuser {
         })
     }
 
-    fn lidar_distance(&mut self, frame: &Frame, target: &Target<'_>) -> Option<Distance> {
+    fn lidar_distance(
+        &mut self,
+        frame: &Frame,
+        target: &Target<'_>,
+        contested: Option<(usize, Contest)>,
+    ) -> Option<Distance> {
         if self.projected.is_empty() {
             return None;
         }
@@ -275,11 +308,16 @@ impl Fuser {
         let mut best: Option<Surface> = None;
         for &pass in passes {
             self.gather_points(frame, target, pass);
+            if let Some((row, contest)) = contested {
+                self.claims.strip(row, contest, &mut self.surface.samples);
+            }
             let found = self.surface.find(&target.expectation(LIDAR_STRAYS), count_min);
             if let Some(surface) = found
                 && best.is_none_or(|b: Surface| surface.plausibility > MORE_PLAUSIBLE * b.plausibility)
             {
                 best = Some(surface);
+                self.taken.clear();
+                self.taken.extend_from_slice(self.surface.cluster(&surface));
             }
             if best.is_some_and(|b| b.plausibility > PLAUSIBLE) {
                 break;
@@ -297,15 +335,16 @@ impl Fuser {
         let bbox = target.bbox;
         let region = if target.mask.is_some() { bbox } else { surroundings(&bbox) };
         for i in self.projected.in_box(region) {
-            let (Some(&u), Some(&v), Some(&xyz), Some(&range_m)) = (
+            let (Some(&u), Some(&v), Some(&xyz), Some(&range_m), Some(&measured_s)) = (
                 self.projected.u.get(i),
                 self.projected.v.get(i),
                 self.projected.xyz.get(i),
                 self.projected.range_m.get(i),
+                self.projected.measured_s.get(i),
             ) else {
                 continue;
             };
-            let sample = Sample { u, v, xyz, range_m };
+            let sample = Sample { u, v, xyz, range_m, measured_s };
             if !target.admits(&sample, above_ground_m(&self.ground, frame, &sample), pass) {
                 continue;
             }
@@ -330,7 +369,7 @@ impl Fuser {
 
     /// The cells of the depth map that count in a pass.
     fn gather_depth(&mut self, frame: &Frame, target: &Target<'_>, pass: Pass) {
-        let view = View { camera: &frame.camera, lens: &frame.lens };
+        let view = frame.view();
         self.surface.samples.clear();
         self.surface.around.clear();
         let bbox = target.bbox;
@@ -341,7 +380,8 @@ impl Fuser {
                 let Some(z) = self.metres.at_source(u, v) else { continue };
                 let Some(ray) = view.ray(u, v).filter(|r| r.z > 0.0) else { continue };
                 let p = ray * (f64::from(z) / ray.z);
-                let sample = Sample { u, v, xyz: [p.x as f32, p.y as f32, z], range_m: p.norm() as f32 };
+                let sample =
+                    Sample { u, v, xyz: [p.x as f32, p.y as f32, z], range_m: p.norm() as f32, measured_s: 0.0 };
                 if target.admits(&sample, above_ground_m(&self.ground, frame, &sample), pass) {
                     self.surface.samples.push(sample);
                 }
@@ -350,80 +390,15 @@ impl Fuser {
     }
 }
 
-/// Which samples of a box count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Pass {
-    /// Within the mask, off its rim.
-    Eroded,
-    /// Within the mask or box.
-    Whole,
-    /// Within the upper part, whatever the ground plane says.
-    Head,
-}
-
-/// One box and what is expected in it.
-#[derive(Debug, Clone, Copy)]
-struct Target<'a> {
-    bbox: BoxPx,
-    mask: Option<&'a Mask>,
-    prior: Option<SizePrior>,
-    range_by_size: Option<(f64, f64)>,
-}
-
-impl Target<'_> {
-    fn expectation(&self, stray_share: f64) -> Expectation {
-        Expectation { bbox: self.bbox, masked: self.mask.is_some(), range_by_size: self.range_by_size, stray_share }
-    }
-
-    /// Whether a sample may belong to the object: within its mask, and not ground.
-    fn admits(&self, sample: &Sample, above_ground_m: Option<f64>, pass: Pass) -> bool {
-        if self.mask.is_some_and(|mask| !covers(mask, sample, pass)) {
-            return false;
-        }
-        let share = (sample.v - self.bbox.y0) / self.bbox.height();
-        match above_ground_m {
-            _ if pass == Pass::Head => share < HEAD_SHARE,
-            Some(height) => {
-                let ceiling = self.prior.map_or(f64::INFINITY, |p| GROUND_SHARE_OF_HEIGHT * p.height_m);
-                height > ground_tolerance_m(f64::from(sample.range_m)).min(ceiling)
-            }
-            // A mask leaves the ground out by itself.
-            None => self.mask.is_some() || share < 1.0 - FOOT_SHARE,
-        }
-    }
-}
-
-/// Height of a sample above the ground that the sweep shows.
-fn above_ground_m(ground: &GroundFinder, frame: &Frame, sample: &Sample) -> Option<f64> {
-    let p = Point3::new(sample.xyz[0].into(), sample.xyz[1].into(), sample.xyz[2].into());
-    ground.height_above_m(&frame.vehicle_from_optical?.apply(&p).xyz)
-}
-
-/// Whether a mask holds a sample's pixel, and for the eroded pass the pixels around it.
-fn covers(mask: &Mask, sample: &Sample, pass: Pass) -> bool {
-    let holds = |u: f32, v: f32| u >= 0.0 && v >= 0.0 && mask.contains(u as u32, v as u32);
-    if pass != Pass::Eroded {
-        return holds(sample.u, sample.v);
-    }
-    let rim = (EROSION_SHARE * mask.width.min(mask.height) as f32).clamp(1.0, EROSION_MAX_PX);
-    let (u, v) = (sample.u, sample.v);
-    holds(u, v) && holds(u - rim, v) && holds(u + rim, v) && holds(u, v - rim) && holds(u, v + rim)
-}
-
 fn on_surface(surface: &Surface, sensor_sigma_m: f64, source: DistanceSource) -> Distance {
     let sigma = surface.sigma_m.hypot(sensor_sigma_m);
     let distance = Distance::along(&surface.direction, surface.range_m, sigma, source);
     let point = |[x, y, z]: [f32; 3]| Point3::new(x.into(), y.into(), z.into());
-    Distance { n_points: surface.samples, face_ends: surface.face_ends.map(|ends| ends.map(point)), ..distance }
-}
-
-/// Ground or size, whichever is surer.
-fn from_box_alone(view: &View<'_>, frame: &Frame, target: &Target<'_>) -> Option<Distance> {
-    let prior = target.prior?;
-    let by_ground = frame.ground.filter(|_| prior.on_ground).and_then(|g| from_ground(view, &target.bbox, &g));
-    let by_size = from_size(view, &target.bbox, &prior);
-    match (by_ground, by_size) {
-        (Some(ground), Some(size)) => Some(if size.sigma_m < ground.sigma_m { size } else { ground }),
-        (ground, size) => ground.or(size),
+    let measured_s = surface.measured_s;
+    Distance {
+        n_points: surface.samples,
+        measured_s,
+        face_ends: surface.face_ends.map(|ends| ends.map(point)),
+        ..distance
     }
 }

@@ -1,5 +1,6 @@
 //! From boxes, points and depth to distances: projection, gathering, robust estimates, each with source and sigma.
 
+mod claims;
 pub mod cluster;
 mod combine;
 pub mod depth_scale;
@@ -11,6 +12,7 @@ pub mod priors;
 pub mod project;
 mod relief;
 mod surface;
+mod target;
 
 pub use cluster::{Obstacle, ObstacleFinder};
 pub use depth_scale::{DepthFit, DepthFitError, DepthScaler};

@@ -13,14 +13,20 @@ pub struct SizePrior {
     pub sigma_ln: f64,
     /// Whether its lowest visible point is where it stands on the ground.
     pub on_ground: bool,
+    /// Whether nothing else has its place: people ride, lean and touch, vehicles do not.
+    pub keeps_apart: bool,
 }
 
 const fn standing(height_m: f64, sigma_ln: f64) -> SizePrior {
-    SizePrior { height_m, sigma_ln, on_ground: true }
+    SizePrior { height_m, sigma_ln, on_ground: true, keeps_apart: false }
+}
+
+const fn vehicle(height_m: f64, sigma_ln: f64) -> SizePrior {
+    SizePrior { height_m, sigma_ln, on_ground: true, keeps_apart: true }
 }
 
 const fn hanging(height_m: f64, sigma_ln: f64) -> SizePrior {
-    SizePrior { height_m, sigma_ln, on_ground: false }
+    SizePrior { height_m, sigma_ln, on_ground: false, keeps_apart: false }
 }
 
 /// Mean sizes of vehicles and people as in KITTI's and nuScenes' labels; the rest are common knowledge.
@@ -32,12 +38,12 @@ const TABLE: &[(&str, SizePrior)] = &[
     ("cyclist", standing(1.74, 0.08)),
     ("bicycle", standing(1.10, 0.15)),
     ("motorcycle", standing(1.30, 0.18)),
-    ("car", standing(1.60, 0.18)),
-    ("van", standing(2.10, 0.15)),
-    ("truck", standing(3.00, 0.30)),
-    ("bus", standing(3.10, 0.15)),
-    ("tram", standing(3.50, 0.12)),
-    ("train", standing(3.80, 0.20)),
+    ("car", vehicle(1.60, 0.18)),
+    ("van", vehicle(2.10, 0.15)),
+    ("truck", vehicle(3.00, 0.30)),
+    ("bus", vehicle(3.10, 0.15)),
+    ("tram", vehicle(3.50, 0.12)),
+    ("train", vehicle(3.80, 0.20)),
     ("traffic light", hanging(0.90, 0.30)),
     ("stop sign", hanging(0.75, 0.15)),
     ("fire hydrant", standing(0.80, 0.20)),

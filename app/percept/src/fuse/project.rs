@@ -26,6 +26,8 @@ pub struct Projected {
     pub xyz: Vec<[f32; 3]>,
     /// Distance from the camera's centre, metres.
     pub range_m: Vec<f32>,
+    /// When the point was measured, seconds from the sweep's stamp; 0 where the sensor does not say.
+    pub measured_s: Vec<f32>,
     /// Index of the point in the sweep.
     pub index: Vec<u32>,
     /// Points of the sweep that were not finite.
@@ -51,6 +53,7 @@ impl Projected {
         self.v.clear();
         self.xyz.clear();
         self.range_m.clear();
+        self.measured_s.clear();
         self.index.clear();
         self.strip_start.clear();
         self.by_strip.clear();
@@ -137,6 +140,7 @@ pub fn project_cloud(
         let (u, v) = (camera.fx * xd + camera.cx + 0.5, camera.fy * yd + camera.cy + 0.5);
         if u >= 0.0 && u < width && v >= 0.0 && v < height {
             out.push(u, v, [x, y, z], index);
+            out.measured_s.push(cloud.measured_at_s(index));
         }
     }
     out.index_strips(camera.width);

@@ -20,6 +20,8 @@ pub(super) struct Sample {
     pub xyz: [f32; 3],
     /// Distance from the camera's centre, metres.
     pub range_m: f32,
+    /// When it was measured, seconds from the stamp of what it comes from.
+    pub measured_s: f32,
 }
 
 /// What is known of the object before its samples are looked at.
@@ -46,8 +48,12 @@ pub(super) struct Surface {
     pub direction: Vector3<f64>,
     /// The leftmost and rightmost samples of the near face, in the optical frame.
     pub face_ends: Option<[[f32; 3]; 2]>,
+    /// When the near face was measured, in the mean, seconds from the stamp of the samples' source.
+    pub measured_s: f64,
     /// Samples in the object's cluster.
     pub samples: usize,
+    /// Where among the finder's samples it begins.
+    from: usize,
     /// How well the range suits the class's size, 0 to 1; 1 where nothing is known of it.
     pub plausibility: f64,
 }
@@ -65,6 +71,8 @@ const CENTRE_SIGMA: f32 = 0.5;
 const SIGMA_LN_NEARER: f64 = 0.7;
 /// Least plausibility that size alone can leave a cluster.
 const PLAUSIBILITY_FLOOR: f64 = 0.02;
+/// A range this plausible for the class's size (1.5 sigma) is not doubted.
+pub(super) const PLAUSIBLE: f64 = 0.3;
 /// A cluster this many sigmas beyond the range by size is background: the object itself gave no samples.
 const TOO_FAR_SIGMAS: f64 = 3.0;
 /// Margin around a box in shares of its sides: wide enough to hold returns, narrow enough to be the same scene.
@@ -114,16 +122,30 @@ impl SurfaceFinder {
         let range_m = f64::from(edge);
         let rival_sigma = rival.map_or(0.0, |r| {
             let other = self.samples.get(r.from).map_or(range_m, |s| f64::from(s.range_m));
-            // Two outcomes a distance d apart with odds 1 : q have the standard deviation d sqrt(q) / (1 + q).
             let odds = r.score / best.score;
             let ramp = ((odds - RIVAL_SHARE) / (RIVAL_FULL_SHARE - RIVAL_SHARE)).min(1.0);
-            (other - range_m).abs() * odds.sqrt() / (1.0 + odds) * ramp
+            (other - range_m).abs() * two_outcomes(odds) * ramp
         });
         let sparse_sigma = SPARSE_M / (cluster.len() as f64).sqrt();
         let sigma_m = f64::from(edge_sigma).hypot(rival_sigma).hypot(sparse_sigma);
+        let sigma_m = sigma_m.hypot(doubt_sigma(range_m, best.plausible, expected.range_by_size));
         let direction = face_direction(cluster, edge);
         let face_ends = face_ends(cluster, edge);
-        Some(Surface { range_m, sigma_m, direction, face_ends, samples: cluster.len(), plausibility: best.plausible })
+        Some(Surface {
+            range_m,
+            sigma_m,
+            direction,
+            face_ends,
+            measured_s: face_time(cluster, edge),
+            samples: cluster.len(),
+            from: best.from,
+            plausibility: best.plausible,
+        })
+    }
+
+    /// The samples of a surface that was found last.
+    pub(super) fn cluster(&self, surface: &Surface) -> &[Sample] {
+        self.samples.get(surface.from..surface.from + surface.samples).unwrap_or_default()
     }
 
     /// The best cluster and, where it is close behind, the second best.
@@ -192,6 +214,19 @@ fn plausibility(range_m: f64, range_by_size: Option<(f64, f64)>) -> Option<f64> 
     Some((-0.5 * q * q).exp().max(PLAUSIBILITY_FLOOR))
 }
 
+/// How far a cluster well beyond where the object's size places it may be off, metres: the object itself may have given no points
+/// and what is seen be the background. What is nearer than expected is not doubted.
+fn doubt_sigma(range_m: f64, plausible: f64, range_by_size: Option<(f64, f64)>) -> f64 {
+    let Some((expected, _)) = range_by_size.filter(|(expected, _)| range_m > *expected) else { return 0.0 };
+    let odds = (1.0 - plausible / PLAUSIBLE).max(0.0);
+    (range_m - expected) * two_outcomes(odds)
+}
+
+/// Two outcomes a distance of 1 apart, with odds 1 : `odds`, have this standard deviation.
+fn two_outcomes(odds: f64) -> f64 {
+    odds.sqrt() / (1.0 + odds)
+}
+
 /// Weight of the grid cells that a cluster touches.
 fn coverage(cluster: &[Sample], expected: &Expectation) -> f64 {
     let bbox = expected.bbox;
@@ -240,6 +275,12 @@ fn face_ends(cluster: &[Sample], edge: f32) -> Option<[[f32; 3]; 2]> {
     Some([left.xyz, right.xyz])
 }
 
+/// When the near face was measured, in the mean.
+fn face_time(cluster: &[Sample], edge: f32) -> f64 {
+    let face = || cluster.iter().filter(|s| s.range_m >= edge && s.range_m <= edge + FACE_DEPTH_M);
+    face().map(|s| f64::from(s.measured_s)).sum::<f64>() / (face().count().max(1) as f64)
+}
+
 /// Unit direction of the middle of the near face.
 fn face_direction(cluster: &[Sample], edge: f32) -> Vector3<f64> {
     let face = cluster.iter().filter(|s| s.range_m >= edge && s.range_m <= edge + FACE_DEPTH_M);
@@ -261,7 +302,7 @@ mod tests {
             for column in (u.0..u.1).step_by(2) {
                 let range_m = range_m + ((row * 7 + column * 3) % 5) as f32 * 0.01;
                 let (u, v) = (column as f32 + 0.5, row as f32 + 0.5);
-                out.push(Sample { u, v, xyz: [u * 0.01, v * 0.01, range_m], range_m });
+                out.push(Sample { u, v, xyz: [u * 0.01, v * 0.01, range_m], range_m, measured_s: 0.0 });
             }
         }
     }

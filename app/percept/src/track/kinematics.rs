@@ -50,6 +50,14 @@ impl Kinematics {
         Some(joint)
     }
 
+    /// How far the object itself moves in `dt` seconds, metres in the vehicle's axes, and the covariance of that, m^2: over ground,
+    /// where what it is added to was moved by ego motion, else relative to the vehicle. `None` where its velocity is not known.
+    pub fn own_motion(&self, dt: f64) -> Option<(Vector3<f64>, Matrix3<f64>)> {
+        let over_ground = self.velocity_ground_mps.map(|v| (v, self.velocity_ground_covariance));
+        let (velocity, covariance) = over_ground.or(self.velocity.map(|v| (v.mps, v.covariance)))?;
+        Some((velocity * dt, covariance * (dt * dt)))
+    }
+
     /// From a filter kept in the vehicle frame.
     pub(super) fn from_relative(filter: &MotionFilter, velocity_known: bool) -> Self {
         Self {

@@ -27,6 +27,7 @@ pub use assignment::{AssignmentSolver, FORBIDDEN, Pair};
 pub use box_filter::BoxGrowth;
 pub use config::TrackerConfig;
 pub use ego::VehicleTwist;
+pub use kind::speed_sigma_mps;
 pub use kinematics::{Kinematics, RelativeVelocity};
 pub use lifecycle::{TrackIds, TrackPhase};
 pub use motion::PositionUse;

@@ -44,6 +44,9 @@ const MANOEUVRE_NOISE_MAX: f64 = 8.0;
 const SLIDING_SIGMA_M: f64 = 1.5;
 /// For how long it slides the same way, seconds: a car of 4.5 m leaves the picture at 30 km/h in about that time.
 const SLIDING_LASTS_S: f64 = 0.5;
+/// A measurement that changes the horizontal speed by more than this is believed once the next one agrees, m/s: harder than
+/// anything brakes between two sweeps, and what one measurement of something else would do.
+const JUMP_MPS: f64 = 3.0;
 /// Two measurements closer in time than this are one and the same, seconds.
 const SAME_TIME_S: f64 = 1e-4;
 
@@ -148,6 +151,8 @@ pub(super) struct MotionFilter {
     pub(super) source: DistanceSource,
     /// Seconds since the newest measurement was made.
     pub(super) since_measured_s: f64,
+    /// Whether the newest measurement left the velocity about what it was.
+    pub(super) settled: bool,
     covariance_before: Matrix3<f64>,
     refusals: u32,
     /// Running mean of whitened innovations: near zero while the velocity is constant, off it in a manoeuvre.
@@ -168,6 +173,7 @@ impl MotionFilter {
             updates: 1,
             source: m.source,
             since_measured_s: m.age_s,
+            settled: true,
             covariance_before: m.covariance,
             refusals: 0,
             drift: Vector3::zeros(),
@@ -282,7 +288,9 @@ impl MotionFilter {
         let velocity_gain = self.pv.transpose() - self.vv * m.age_s;
         let weighted = factor.solve(nu);
         self.position += position_gain * weighted;
-        self.velocity += velocity_gain * weighted;
+        let change = velocity_gain * weighted;
+        self.velocity += change;
+        self.settled = change.xy().norm() <= JUMP_MPS;
         let l = factor.l();
         let solve = |gain: &Matrix3<f64>| l.solve_lower_triangular(&gain.transpose()).map(|w| w.transpose());
         if let (Some(wp), Some(wv)) = (solve(&position_gain), solve(&velocity_gain)) {

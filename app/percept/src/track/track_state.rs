@@ -186,7 +186,7 @@ impl Track {
         let enough = motion.updates >= VELOCITY_UPDATES_MIN;
         let bound =
             if self.velocity_known { config.velocity_sigma_hidden_mps } else { config.velocity_sigma_shown_mps };
-        self.velocity_known = enough && sigma <= bound;
+        self.velocity_known = enough && motion.settled && sigma <= bound;
     }
 
     fn kinematics(&self, ego: &Ego) -> Option<Kinematics> {
