@@ -121,7 +121,7 @@ impl Clips {
         }
         let Some(open) = &mut self.open else { return Ok(()) };
         for event in events {
-            open.tape.writer().text(EVENT_TOPIC, event.t(), &event.to_json())?;
+            open.tape.writer().text(EVENT_TOPIC, event.t(), &serde_json::to_string(&event)?)?;
             if event.risk > open.worst.risk {
                 open.worst = event;
             }

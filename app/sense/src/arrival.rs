@@ -29,19 +29,6 @@ pub struct DroppedFrame {
     pub reason: String,
 }
 
-impl DroppedFrame {
-    /// The message's text.
-    pub fn to_json(&self) -> String {
-        // A struct of text and numbers has a form in JSON.
-        serde_json::to_string(self).unwrap_or_default()
-    }
-
-    /// Of a message's text.
-    pub(crate) fn parse(text: &str) -> Result<Self, serde_json::Error> {
-        serde_json::from_str(text)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -50,7 +37,8 @@ mod tests {
     fn a_dropped_frame_survives_its_message() {
         let frame =
             DroppedFrame { sensor: "front \"1\"".into(), t_ns: 1_700_000_000_123_456_789, reason: "queue_full".into() };
-        assert_eq!(DroppedFrame::parse(&frame.to_json()).unwrap(), frame);
-        assert!(DroppedFrame::parse("{}").is_err());
+        let text = serde_json::to_string(&frame).unwrap();
+        assert_eq!(serde_json::from_str::<DroppedFrame>(&text).unwrap(), frame);
+        assert!(serde_json::from_str::<DroppedFrame>("{}").is_err());
     }
 }

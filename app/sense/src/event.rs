@@ -39,17 +39,6 @@ impl Event {
     pub fn t(&self) -> Timestamp {
         Timestamp::from_nanos(self.t_ns)
     }
-
-    /// The message's text.
-    pub fn to_json(&self) -> String {
-        // A struct of text and numbers has a form in JSON.
-        serde_json::to_string(self).unwrap_or_default()
-    }
-
-    /// Of a message's text.
-    pub(crate) fn parse(text: &str) -> Result<Self, serde_json::Error> {
-        serde_json::from_str(text)
-    }
 }
 
 #[cfg(test)]
@@ -69,8 +58,10 @@ mod tests {
             vehicle: VehicleShape::CAR,
             models: vec!["truth".into()],
         };
-        assert_eq!(Event::parse(&event.to_json()).unwrap(), event);
-        assert_eq!(Event::parse(&Event { sensor: None, seq: None, ..event.clone() }.to_json()).unwrap().seq, None);
-        assert!(Event::parse("{}").is_err());
+        for event in [Event { sensor: None, seq: None, ..event.clone() }, event] {
+            let text = serde_json::to_string(&event).unwrap();
+            assert_eq!(serde_json::from_str::<Event>(&text).unwrap(), event);
+        }
+        assert!(serde_json::from_str::<Event>("{}").is_err());
     }
 }

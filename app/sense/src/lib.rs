@@ -16,6 +16,7 @@ pub mod arrival;
 pub mod calib;
 pub mod camera;
 mod decode;
+mod device;
 mod drive;
 mod ego;
 mod error;

@@ -77,6 +77,7 @@ fn copy_cloud(from: &Cloud, to: &mut Cloud) {
     to.xyz.clone_from(&from.xyz);
     to.intensity.clone_from(&from.intensity);
     to.time_offset_s.clone_from(&from.time_offset_s);
+    to.measured_s.clone_from(&from.measured_s);
     to.ring.clone_from(&from.ring);
 }
 
@@ -164,7 +165,7 @@ impl Recorder {
             Recorded::Sweep(cloud, stamped) => tape.sweep(&self.framed(name, stamped), cloud),
             Recorded::Dropped { t, reason, at } => {
                 let frame = DroppedFrame { sensor: name.to_owned(), t_ns: t.as_nanos(), reason: (*reason).to_owned() };
-                Ok(tape.writer().text(DROPPED_TOPIC, self.clock.at(*at), &frame.to_json())?)
+                Ok(tape.writer().text(DROPPED_TOPIC, self.clock.at(*at), &serde_json::to_string(&frame)?)?)
             }
         }
     }

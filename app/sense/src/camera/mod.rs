@@ -5,10 +5,10 @@
 //! the same name. Built with the feature `camera`; without it every call says so. Deliberately absent: threads, restarts,
 //! exposure and focus.
 
+mod as_drive;
 #[cfg(any(test, feature = "camera"))]
 mod choose;
 mod describe;
-mod device;
 mod error;
 #[cfg(any(test, feature = "camera"))]
 mod find;
@@ -18,7 +18,7 @@ mod v4l;
 
 use std::time::{Duration, Instant};
 
-pub use device::as_drive;
+pub use as_drive::as_drive;
 pub use error::CameraError;
 pub use format::{PictureFormat, UnknownFormat, letters};
 

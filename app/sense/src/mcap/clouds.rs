@@ -17,6 +17,8 @@ const INTENSITY: [&str; 5] = ["intensity", "i", "intensities", "reflectivity", "
 const RING: [&str; 4] = ["ring", "channel", "line", "laser_id"];
 /// Names of a point's own time.
 const TIME: [&str; 7] = ["time", "t", "timestamp", "time_stamp", "offset_time", "time_offset", "point_time"];
+/// When a point was measured that stands where the sensor would have seen it at the stamp, as our results have it.
+const MEASURED: [&str; 1] = ["measured"];
 
 /// Row padding tolerated beyond one point's length: rows aligned to a cache line.
 const ROW_PADDING_MAX: usize = 64;
@@ -154,6 +156,9 @@ pub(crate) fn cloud_from_records(
     }
     if let Some(field) = find(points, &RING).filter(|f| !f.number.is_float()) {
         cloud.ring.extend(records(points).map(|r| number(r, field, big).clamp(0.0, f64::from(u16::MAX)) as u16));
+    }
+    if let Some(field) = find(points, &MEASURED) {
+        cloud.measured_s.extend(records(points).map(|r| number(r, field, big) as f32));
     }
     if let Some(field) = find(points, &TIME) {
         cloud.time_offset_s.extend(records(points).map(|r| offset_s(number(r, field, big), field.number, stamp)));

@@ -183,21 +183,16 @@ impl Gatherer {
                 self.index.poses.push((index, time(message.stamp, log_ns), message));
             }
             Kind::Truth => {
-                let frame = parse_truth(Cdr::new(content)?.string("data")?);
-                let fault =
-                    |e: serde_json::Error| Fault::value("truth message", "labels of a camera frame", e.to_string());
-                self.index.truth.push(frame.map_err(fault)?);
+                let frame = told(content, "truth message", "labels of a camera frame", parse_truth)?;
+                self.index.truth.push(frame);
             }
             Kind::Dropped => {
-                let frame = DroppedFrame::parse(Cdr::new(content)?.string("data")?);
-                let fault =
-                    |e: serde_json::Error| Fault::value("dropped message", "sensor, t_ns, reason", e.to_string());
-                self.index.dropped.push(frame.map_err(fault)?);
+                self.index
+                    .dropped
+                    .push(told(content, "dropped message", "sensor, t_ns, reason", |text| serde_json::from_str(text))?)
             }
             Kind::Event => {
-                let event = Event::parse(Cdr::new(content)?.string("data")?);
-                let fault = |e: serde_json::Error| Fault::value("event message", "a warning", e.to_string());
-                self.index.events.push(event.map_err(fault)?);
+                self.index.events.push(told(content, "event message", "a warning", |text| serde_json::from_str(text))?)
             }
             Kind::Imu => {
                 let message = ros::imu(content)?;
@@ -215,6 +210,16 @@ impl Gatherer {
         });
         self.index.links.extend(timed);
     }
+}
+
+/// What a `std_msgs/String` of JSON tells.
+fn told<T>(
+    content: &[u8],
+    message: &'static str,
+    expected: &'static str,
+    parse: impl Fn(&str) -> Result<T, serde_json::Error>,
+) -> Result<T, Fault> {
+    parse(Cdr::new(content)?.string("data")?).map_err(|e| Fault::value(message, expected, e.to_string()))
 }
 
 fn sensor_head(wire: Wire, form: Form, content: &[u8]) -> Result<Head<'_>, Fault> {

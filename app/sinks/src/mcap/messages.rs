@@ -100,22 +100,19 @@ pub(super) fn camera_info(cdr: &mut CdrWriter, t: Timestamp, frame: &str, camera
     cdr.u32(0).u32(0).u32(0).u32(0).u32(0).u32(0).boolean(false);
 }
 
-/// `sensor_msgs/PointCloud2`: x y z, then what the sweep has of intensity (0 to 1), time (seconds from the stamp) and ring.
-/// A field whose length is not the points' is left out.
+/// `sensor_msgs/PointCloud2`: x y z, then what the sweep has of intensity (0 to 1), time (seconds from the stamp), measured (the same of
+/// points that were moved to the stamp) and ring. A field whose length is not the points' is left out.
 pub(super) fn points(cdr: &mut CdrWriter, t: Timestamp, frame: &str, cloud: &Cloud) {
     let count = cloud.len();
-    let (intensity, time, ring) = (
-        Some(&cloud.intensity).filter(|v| v.len() == count && count > 0),
-        Some(&cloud.time_offset_s).filter(|v| v.len() == count && count > 0),
-        Some(&cloud.ring).filter(|v| v.len() == count && count > 0),
-    );
+    let whole = |values: &'_ Vec<f32>| values.len() == count && count > 0;
+    let floats = [("intensity", &cloud.intensity), ("time", &cloud.time_offset_s), ("measured", &cloud.measured_s)];
+    let floats = floats.map(|(name, values)| (name, Some(values).filter(|v| whole(v))));
+    let ring = Some(&cloud.ring).filter(|v| v.len() == count && count > 0);
     let mut fields = vec![("x", 0, FLOAT32), ("y", 4, FLOAT32), ("z", 8, FLOAT32)];
     let mut step = 12;
-    for (name, there) in [("intensity", intensity.is_some()), ("time", time.is_some())] {
-        if there {
-            fields.push((name, step, FLOAT32));
-            step += 4;
-        }
+    for (name, _) in floats.iter().filter(|(_, values)| values.is_some()) {
+        fields.push((name, step, FLOAT32));
+        step += 4;
     }
     if ring.is_some() {
         fields.push(("ring", step, UINT16));
@@ -131,7 +128,7 @@ pub(super) fn points(cdr: &mut CdrWriter, t: Timestamp, frame: &str, cloud: &Clo
     cdr.byte_sequence_with(step * count, |out| {
         for (i, xyz) in cloud.xyz.iter().enumerate() {
             out.extend(xyz.iter().flat_map(|v| v.to_le_bytes()));
-            for values in [intensity, time].into_iter().flatten() {
+            for values in floats.iter().filter_map(|(_, values)| *values) {
                 out.extend(values.get(i).copied().unwrap_or_default().to_le_bytes());
             }
             if let Some(values) = ring {
