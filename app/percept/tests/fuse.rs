@@ -343,18 +343,18 @@ fn a_distorted_camera_and_a_second_run_give_the_same() {
 fn oncoming(ahead_m: f64) -> Scene {
     let mut scene = Scene(Vec::new());
     scene.standing(ahead_m, [1.4, 3.2], 4.2, 1.5);
-    scene.standing(19.0, [4.9, 6.7], 4.2, 1.5);
+    scene.standing(19.0, [1.7, 2.6], 4.2, 1.5);
     scene
 }
 
 #[test]
 fn where_a_nearer_car_was_is_not_where_the_one_behind_it_is() {
-    let (now, then) = (oncoming(7.0), oncoming(10.0));
+    let (now, then) = (oncoming(7.0), oncoming(12.5));
     let cloud = then.sweep();
     let mut fuser = Fuser::new(FuserConfig::default());
     begin(&mut fuser, &camera(), Some(&cloud), None);
     let ((_, near), (truth, far)) = (now.truth(0), now.truth(1));
-    let (near, far) = (detection(near), detection(BoxPx { x1: far.x1.min(near.x1 + 70.0), ..far }));
+    let (near, far) = (detection(near), detection(BoxPx { x0: near.x1, ..far }));
     let alone = fuser.distance(&far, "car").unwrap();
     assert!(alone.range_m < 0.75 * truth, "the test can fail: {alone:?}, truth {truth}");
     let mut out = Vec::new();

@@ -148,8 +148,7 @@ impl<'d> Target<'d> {
 
     /// Whether all that the box says places the object so many sigmas behind what was measured.
     fn stands_behind(&self, frame: &Frame, measured: &Distance, sigmas: f64) -> bool {
-        let is_behind =
-            |by_box: Distance| by_box.range_m - measured.range_m > sigmas * by_box.sigma_m.hypot(measured.sigma_m);
+        let is_behind = |by_box: Distance| by_box.range_m - measured.range_m > sigmas * by_box.sigma_m;
         match self.by_ground_and_size(frame) {
             (None, None) => false,
             (ground, size) => ground.is_none_or(is_behind) && size.is_none_or(is_behind),
