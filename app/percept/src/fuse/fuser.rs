@@ -222,7 +222,7 @@ impl Fuser {
         } else {
             return None;
         };
-        self.measure(&frame, &target, Some((row, contest)))
+        self.measure(&frame, &target, Some((row, contest))).map(|own| target.doubted(own))
     }
 
     /// The best answer of all sources, without the points of what stands nearer than a contested detection.

@@ -146,6 +146,12 @@ impl<'d> Target<'d> {
         self.prior.is_some_and(|p| p.keeps_apart) && self.stands_behind(frame, measured, BEHIND_SHARED_SIGMAS)
     }
 
+    /// A distance of what is half hidden: what shows past the nearer object may well be what lies behind both.
+    pub(super) fn doubted(&self, own: Distance) -> Distance {
+        let beyond = self.range_by_size.map_or(0.0, |(expected, _)| (own.range_m - expected).max(0.0));
+        own.at_range(own.range_m, own.sigma_m.hypot(0.5 * beyond))
+    }
+
     /// Whether all that the box says places the object so many sigmas behind what was measured.
     fn stands_behind(&self, frame: &Frame, measured: &Distance, sigmas: f64) -> bool {
         let is_behind = |by_box: Distance| by_box.range_m - measured.range_m > sigmas * by_box.sigma_m;
