@@ -71,6 +71,9 @@ pub(super) struct Gate {
     window: BoxPx,
     /// The whole predicted box.
     whole: BoxPx,
+    /// The same where the picture shows the predicted position, grown; no number where that is not asked. What went
+    /// behind something was last seen half hidden, and its box went on as that half did.
+    sought: BoxPx,
     picture: Option<Picture>,
     grow: f32,
     has_box: bool,
@@ -83,7 +86,7 @@ pub(super) struct Gate {
 const NOWHERE: BoxPx = BoxPx { x0: f32::NAN, y0: f32::NAN, x1: f32::NAN, y1: f32::NAN };
 
 impl Gate {
-    pub(super) fn of(track: &Track, picture: Option<&Picture>) -> Self {
+    pub(super) fn of(track: &Track, picture: Option<&Picture>, column: Option<f32>) -> Self {
         let grow = track.boxes.as_ref().map_or(0.0, |b| {
             let share = GROW_SIGMAS * b.centre_sigma() / b.size();
             (share.min(GROW_MAX) * b.size()) as f32
@@ -95,6 +98,10 @@ impl Gate {
                 shown.map_or(NOWHERE, |shown| grown(&shown, grow))
             }),
             whole: track.boxes.as_ref().map_or(NOWHERE, BoxFilter::bbox),
+            sought: column.zip(track.boxes.as_ref()).map_or(NOWHERE, |(column, boxes)| {
+                let (b, half) = (boxes.bbox(), boxes.bbox().width() / 2.0);
+                grown(&BoxPx { x0: column - half, x1: column + half, ..b }, grow)
+            }),
             picture: picture.copied(),
             grow,
             has_box: track.boxes.is_some(),
@@ -120,8 +127,10 @@ impl Gate {
     pub(super) fn admits(&self, seen: &Prepared) -> bool {
         match &seen.bbox {
             Some(bbox) if self.has_box => {
-                let (w, g) = (&self.window, self.grow);
-                let meet = bbox.x0 - g < w.x1 && bbox.x1 + g > w.x0 && bbox.y0 - g < w.y1 && bbox.y1 + g > w.y0;
+                let g = self.grow;
+                let meets =
+                    |w: &BoxPx| bbox.x0 - g < w.x1 && bbox.x1 + g > w.x0 && bbox.y0 - g < w.y1 && bbox.y1 + g > w.y0;
+                let meet = meets(&self.window) || (seen.emerging && meets(&self.sought));
                 let beside = |m: &Measured| (m.xyz - self.position).norm_squared() <= SAME_PLACE_ADMITTED_M.powi(2);
                 meet || seen.position.as_ref().is_some_and(beside)
             }
@@ -157,7 +166,12 @@ impl Gate {
         let lost = track.phase == TrackPhase::Lost;
         let near = if self.admits_position(seen) { position_cost(track, seen) } else { None };
         let compared = if lost { self.uncovered(bbox, seen) } else { *bbox };
-        let box_cost = 1.0 - f64::from(self.window.iou(&grown(&compared, self.grow)));
+        let seen_there = grown(&compared, self.grow);
+        let mut overlap = self.window.iou(&seen_there);
+        if lost && seen.emerging && !self.sought.x0.is_nan() {
+            overlap = overlap.max(self.sought.iou(&seen_there));
+        }
+        let box_cost = 1.0 - f64::from(overlap);
         if track.motion.is_none() || seen.position.is_none() {
             return box_cost;
         }

@@ -13,7 +13,7 @@ use super::motion::{KeptIn, Measured, MotionFilter};
 use super::observation::{Observation, TrackFrame};
 use super::track_state::{Track, TrackOutput, TrackView};
 use crate::detection::BoxPx;
-use crate::space::{Camera, CameraMount, Distortion};
+use crate::space::{Camera, CameraMount, Distortion, Point3};
 use crate::time::Timestamp;
 
 /// A stamp earlier than the newest by more than this is a restarted clock or a replay begun anew, not a late frame.
@@ -120,7 +120,8 @@ impl Tracker {
         self.prepare(&frame, late_s, observations, &mut summary);
         self.gates.clear();
         let picture = frame.size_px.map(Picture::new);
-        self.gates.extend(self.tracks.iter().map(|t| Gate::of(t, picture.as_ref())));
+        let (ego, camera) = (&self.ego, frame.camera);
+        self.gates.extend(self.tracks.iter().map(|t| Gate::of(t, picture.as_ref(), column_of(t, ego, camera))));
         summary.matched = self.associate(Stage::First, late_s) + self.associate(Stage::Second, late_s);
         for (track, gate) in self.tracks.iter_mut().zip(&self.gates).filter(|(t, _)| !t.seen_now) {
             track.miss(gate.is_outside(), &self.config);
@@ -370,6 +371,16 @@ impl Tracker {
 fn longest_unseen(tracks: &[Track]) -> Option<usize> {
     let unseen = tracks.iter().enumerate().filter(|(_, t)| !t.seen_now && t.phase != TrackPhase::Removed);
     unseen.max_by(|(_, a), (_, b)| a.since_seen_s.total_cmp(&b.since_seen_s).then(b.id.cmp(&a.id))).map(|(i, _)| i)
+}
+
+/// The column where a lost track's predicted position is to be seen.
+fn column_of(track: &Track, ego: &Ego, mount: Option<&CameraMount>) -> Option<f32> {
+    let (motion, mount) = track.motion.as_ref().filter(|_| track.phase == TrackPhase::Lost).zip(mount)?;
+    let vehicle = ego
+        .odom_from_vehicle()
+        .map_or(motion.position, |pose| pose.inverse_transform_point(&motion.position.into()).coords);
+    let seen = mount.optical_from_vehicle?.apply(&Point3::from_vector(vehicle));
+    mount.camera.project(&seen).ok().map(|pixel| pixel[0] as f32)
 }
 
 /// Where the picture point (x, y) goes when the camera's axes turn by `turn`; `None` where a pinhole cannot tell.
