@@ -83,6 +83,9 @@ pub(super) struct Gate {
     penalty: f64,
 }
 
+/// No measurement has fitted a track for longer than a slow LiDAR's turn and the age of its sweep, seconds.
+const UNMEASURED_S: f64 = 0.35;
+
 const NOWHERE: BoxPx = BoxPx { x0: f32::NAN, y0: f32::NAN, x1: f32::NAN, y1: f32::NAN };
 
 impl Gate {
@@ -182,8 +185,9 @@ impl Gate {
         let position_cost = near.unwrap_or(1.0);
         let both = box_cost * (1.0 - POSITION_WEIGHT) + position_cost * POSITION_WEIGHT;
         // What is seen of something that comes out from behind another is a sliver, whose range is often the other's or
-        // the background's: where it does not fit, the box is judged alone.
-        if lost && seen.emerging { both.min(box_cost) } else { both }
+        // the background's: where it does not fit, the box is judged alone, until a range fits again.
+        let unmeasured = track.motion.as_ref().is_some_and(|m| m.since_measured_s > UNMEASURED_S);
+        if seen.emerging && (lost || unmeasured) { both.min(box_cost) } else { both }
     }
 }
 
