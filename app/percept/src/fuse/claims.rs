@@ -9,11 +9,13 @@
 use super::surface::Sample;
 use crate::detection::BoxPx;
 
-/// Points this near to one another may lie on one surface: neighbouring beams of a sparse sweep on a flank seen at a glancing angle.
-/// Generous, as a link alone proves nothing.
-const LINK_M: f32 = 1.2;
-/// And per metre of range, as beams spread.
-const LINK_PER_M: f32 = 0.03;
+/// Points in the same square of the ground or in neighbouring ones may lie on one surface: beams of a sparse sweep on a flank seen
+/// at a glancing angle are a metre apart. Generous, as a link alone proves nothing; its side, metres.
+const SQUARE_M: f32 = 1.0;
+/// Squares to either side of the camera and ahead of it; what lies beyond is in the last ones.
+const SQUARES_ASIDE: usize = 64;
+const SQUARES_AHEAD: usize = 128;
+
 /// What stands nearer has its foot so much lower in the picture, px: more than boxes jitter.
 const LOWER_PX: f32 = 3.0;
 /// Boxes that overlap so much are two of one object.
@@ -60,8 +62,8 @@ impl Claim {
 pub(super) struct Claims {
     points: Vec<Sample>,
     claims: Vec<Claim>,
-    /// Points of the nearer objects whose surface is followed.
-    front: Vec<[f32; 3]>,
+    /// Squares of the ground that hold points of nearer objects and of what goes on from them.
+    squares: Vec<bool>,
 }
 
 impl Claims {
@@ -88,12 +90,10 @@ impl Claims {
     }
 
     /// Whether the points of object `row` go on from those of a nearer one.
-    pub(super) fn are_linked(&self, row: usize) -> bool {
+    pub(super) fn are_linked(&mut self, row: usize) -> bool {
+        self.mark_nearer(row);
         let mine = self.claims.get(row).map_or(&[][..], |own| self.points_of(own));
-        self.nearer_than(row).any(|other| {
-            let theirs = self.points_of(other);
-            mine.iter().any(|a| theirs.iter().any(|b| is_linked(&a.xyz, &b.xyz)))
-        })
+        mine.iter().any(|p| is_beside(&self.squares, p))
     }
 
     /// Whether the foot of object `row` is hidden by what stands nearer.
@@ -107,25 +107,36 @@ impl Claims {
 
     /// Leaves out of object `row`'s samples those that nearer objects claim and, where links count, all that go on from them.
     pub(super) fn strip(&mut self, row: usize, contest: Contest, samples: &mut Vec<Sample>) {
-        let mut front = std::mem::take(&mut self.front);
-        front.clear();
         samples.retain(|sample| !self.nearer_than(row).any(|other| other.holds(sample)));
-        if contest == Contest::Linked {
-            front.extend(self.nearer_than(row).flat_map(|claim| self.points_of(claim)).map(|p| p.xyz));
+        if contest == Contest::Shared {
+            return;
         }
-        let mut followed = 0;
-        while followed < front.len() {
-            let upto = front.len();
+        self.mark_nearer(row);
+        // From square to square, until nothing more goes on: each round leaves out a ring.
+        let mut squares = std::mem::take(&mut self.squares);
+        let mut before = samples.len() + 1;
+        while samples.len() < before {
+            before = samples.len();
             samples.retain(|sample| {
-                let goes_on = front.get(followed..upto).is_some_and(|f| f.iter().any(|p| is_linked(p, &sample.xyz)));
+                let goes_on = is_beside(&squares, sample);
                 if goes_on {
-                    front.push(sample.xyz);
+                    mark(&mut squares, sample);
                 }
                 !goes_on
             });
-            followed = upto;
         }
-        self.front = front;
+        self.squares = squares;
+    }
+
+    /// Marks the squares that the points of what stands nearer than object `row` lie in.
+    fn mark_nearer(&mut self, row: usize) {
+        let mut squares = std::mem::take(&mut self.squares);
+        squares.clear();
+        squares.resize(2 * SQUARES_ASIDE * SQUARES_AHEAD, false);
+        for point in self.nearer_than(row).flat_map(|claim| self.points_of(claim)) {
+            mark(&mut squares, point);
+        }
+        self.squares = squares;
     }
 
     /// The claims of what stands lower in the picture than object `row`, and is not the same object seen twice.
@@ -141,11 +152,29 @@ impl Claims {
     }
 }
 
-/// Whether two points lie on one surface.
-fn is_linked(a: &[f32; 3], b: &[f32; 3]) -> bool {
-    let square = |v: [f32; 3]| v[0] * v[0] + v[1] * v[1] + v[2] * v[2];
-    let link = LINK_M + LINK_PER_M * a[2];
-    square([a[0] - b[0], a[1] - b[1], a[2] - b[2]]) <= link * link
+/// The square that a point lies in: column from the left, row from the camera.
+fn square_of(point: &Sample) -> (usize, usize) {
+    // Casts saturate: what lies to the left of all squares is in the first.
+    let aside = (point.xyz[0] / SQUARE_M + SQUARES_ASIDE as f32) as usize;
+    let ahead = (point.xyz[2] / SQUARE_M) as usize;
+    (aside.min(2 * SQUARES_ASIDE - 1), ahead.min(SQUARES_AHEAD - 1))
+}
+
+fn mark(squares: &mut [bool], point: &Sample) {
+    let (column, row) = square_of(point);
+    if let Some(square) = squares.get_mut(row * 2 * SQUARES_ASIDE + column) {
+        *square = true;
+    }
+}
+
+/// Whether a point's square or one around it is marked.
+fn is_beside(squares: &[bool], point: &Sample) -> bool {
+    let (column, row) = square_of(point);
+    let columns = column.saturating_sub(1)..(column + 2).min(2 * SQUARES_ASIDE);
+    (row.saturating_sub(1)..(row + 2).min(SQUARES_AHEAD)).any(|r| {
+        let line = r * 2 * SQUARES_ASIDE;
+        squares.get(line + columns.start..line + columns.end).is_some_and(|around| around.contains(&true))
+    })
 }
 
 #[cfg(test)]
@@ -197,7 +226,7 @@ mod tests {
     fn one_object_seen_twice_and_things_apart_do_not_contest() {
         let near = [sample(20.0, -2.0, 7.0)];
         let twice = BoxPx { y1: 290.0, ..NEAR };
-        let claims = claims(&[(NEAR, &near), (twice, &near), (FAR, &[sample(200.0, -5.0, 19.0)]), (FAR, &[])]);
+        let mut claims = claims(&[(NEAR, &near), (twice, &near), (FAR, &[sample(200.0, -5.0, 19.0)]), (FAR, &[])]);
         assert!((0..5).all(|row| !claims.are_linked(row) && !claims.are_shared(row)));
     }
 
