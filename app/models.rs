@@ -14,7 +14,7 @@ use ocellus_infer::{InferError, Library, Network, Provider, ProviderReport, Runt
 use ocellus_percept::detection::Detection;
 use ocellus_percept::image::ImageView;
 use ocellus_percept::model::manifest::Precision;
-use ocellus_percept::model::{HeadFamily, IoInfo, ModelManifest, ModelSpec, ScoreMap, recognise};
+use ocellus_percept::model::{HeadFamily, IoInfo, ManifestTraining, ModelManifest, ModelSpec, ScoreMap, recognise};
 use ocellus_percept::tensor::{DecodeReport, Decoder, Letterbox, Preprocessor, TensorView, extra_inputs};
 use serde_json::{Value, json};
 
@@ -68,6 +68,8 @@ pub struct Model {
     pub precision: Option<Precision>,
     /// The network it was distilled from, where its manifest says.
     pub teacher: Option<String>,
+    /// The energy that making it took, where its manifest says.
+    pub training: Option<ManifestTraining>,
     /// Whether a Distillation Statement vouches for it.
     pub statement: Vouched,
     /// What its manifest asks of scores and makes of them.
@@ -144,6 +146,7 @@ pub fn load(runtime: &Runtime, request: &ModelRequest) -> Result<Model> {
         told_score: told.and_then(|m| m.thresholds.score),
         precision: told.and_then(|m| m.precision),
         teacher: told.and_then(|m| m.teacher.clone()),
+        training: told.and_then(|m| m.training.clone()),
         licence: parsed.map(|m| m.licence),
         statement,
         scores,

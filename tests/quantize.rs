@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use crate::support::{Said, ocellus, root};
 
@@ -83,6 +84,33 @@ fn twins_see_what_the_network_sees_and_say_what_they_are() {
         assert_eq!(quantize(&network, &pictures, &out, more).code, 0);
         assert_eq!(fs::read(&out).unwrap(), first, "{name}");
     }
+}
+
+#[test]
+fn a_twin_asks_of_scores_what_its_network_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let pictures = pictures(folder.path(), 4);
+    let model = folder.path().join("model");
+    fs::create_dir(&model).unwrap();
+    let bytes = fs::read(root().join(NETWORK)).unwrap();
+    let sha256: String = Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect();
+    fs::write(model.join("n.onnx"), bytes).unwrap();
+    let manifest = format!(
+        "name = \"n\"\nfile = \"n.onnx\"\nsha256 = \"{sha256}\"\nlicence = \"test\"\n\n[thresholds.per_class]\nred = 0.4\n\n\
+         [calibration]\nmethod = \"isotonic\"\nd_ece = [0.2, 0.01]\nknots = [[0.0, 0.0], [0.9, 0.81], [1.0, 0.9]]\n"
+    );
+    fs::write(model.join("model.toml"), manifest).unwrap();
+    let out = folder.path().join("twin").join("twin.onnx");
+    let said = quantize(&model, &pictures, &out, &["--fp16"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    let twin: toml::Table = toml::from_str(&fs::read_to_string(out.with_file_name("model.toml")).unwrap()).unwrap();
+    assert_eq!(twin["thresholds"]["per_class"]["red"].as_float().map(|v| (v * 1e6).round()), Some(4e5));
+    let calibration = twin["calibration"].as_table().unwrap();
+    assert_eq!(calibration["knots"][1][1].as_float(), Some(0.81));
+    assert!(calibration["provenance"].as_str().unwrap().contains("that of n"), "{calibration}");
+    assert!(!calibration.contains_key("d_ece"), "what they are worth to the twin was not measured");
+    let scores = |model: &Path| boxes(model, &pictures, &folder.path().join("o.json"))[0]["score"].as_f64().unwrap();
+    assert!((scores(&model) - scores(&out)).abs() < 2e-3 && scores(&out) <= 0.9, "{}", scores(&out));
 }
 
 #[test]

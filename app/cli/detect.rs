@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
+use ocellus_judge::export::number_in_name;
 use ocellus_percept::detection::Detection;
 use ocellus_percept::image::Image;
 use ocellus_percept::model::coco;
@@ -154,9 +155,8 @@ fn is_picture(path: &Path) -> bool {
 
 /// The number in the file's name: its last run of digits.
 fn image_id(path: &Path) -> Result<u64> {
-    let stem = path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
-    let digits = stem.rsplit(|c: char| !c.is_ascii_digit()).find(|run| !run.is_empty());
-    digits.and_then(|run| run.parse().ok()).ok_or_else(|| {
+    let name = path.file_name().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
+    number_in_name(&name).ok_or_else(|| {
         anyhow!("{}: COCO wants a number in the file's name as image_id, and there is none", path.display())
     })
 }

@@ -13,7 +13,6 @@ use ocellus_distill::export::{Exported, export};
 use ocellus_distill::recipe::Recipe;
 use ocellus_distill::train::StepReport;
 use ocellus_distill::train::run::{self, CHECKPOINT};
-use ocellus_judge::energy::Making;
 use ocellus_judge::statement::Targets;
 
 use super::vouching::{Judging, let_out};
@@ -21,7 +20,7 @@ use crate::exit::{self, Outcome};
 use crate::measure::cost::CORE_W;
 use crate::measure::making::{TrainingLog, Watt};
 use crate::measure::vouch::{Candidate, Case, state};
-use crate::measure::{outcome, statement};
+use crate::measure::{outcome, statement, training};
 
 /// Streets on which a student is judged unless --judge says otherwise: seeds that no training sees.
 const JUDGED_SEEDS: u64 = 24;
@@ -51,11 +50,11 @@ pub struct Distill {
     teacher: Option<PathBuf>,
     #[command(flatten)]
     judging: Judging,
-    /// Energy that the teacher's outputs took, for the break-even; by itself this training asks no teacher.
-    #[arg(long, value_name = "J", default_value_t = 0.0)]
-    teacher_joules: f64,
+    /// Energy that a teacher's outputs took, where the training rests on them; by itself it asks no teacher.
+    #[arg(long, value_name = "J", value_parser = joules)]
+    teacher_joules: Option<f64>,
     /// Energy of training such a network directly, for the break-even N*.
-    #[arg(long, value_name = "J")]
+    #[arg(long, value_name = "J", value_parser = joules)]
     direct_joules: Option<f64>,
     /// Power of a busy core, where no sensor can be read: energy is then an estimate, marked as such.
     #[arg(long, value_name = "W", default_value_t = CORE_W)]
@@ -111,18 +110,12 @@ impl Distill {
         (targets, judged_on): (&Targets, &[String]),
         (batch, step): (usize, usize),
     ) -> Result<Outcome> {
-        let candidate = Candidate::new(&made.file, &made.onnx, &made.manifest)?;
+        let took = TrainingLog::read(&self.out.join(LOG))?.energy((batch, step), self.core_watts);
+        let told = (self.teacher_joules, self.direct_joules);
+        let text = format!("{}{}", made.manifest, training::section(&took, told)?);
+        let candidate = Candidate::new(&made.file, &made.onnx, &text)?;
         let mut asked = self.judging.asked(judged_on, self.ort_lib.as_deref());
         asked.core_watts = self.core_watts;
-        let training = TrainingLog::read(&self.out.join(LOG))?.energy((batch, step), self.core_watts);
-        let making = |teacher: Option<f64>, student: Option<f64>| {
-            let mut making =
-                Making::new(training.clone(), (Some(self.teacher_joules), self.direct_joules), (teacher, student));
-            if self.teacher_joules <= 0.0 {
-                making.notes.push("no teacher was asked in this training: it took 0 J".to_owned());
-            }
-            making
-        };
         let mut provenance = vec![self.judging.accepting.provenance()];
         provenance
             .push(("student".to_owned(), format!("recipe {}, {step} steps of {batch} views", self.recipe.display())));
@@ -130,17 +123,25 @@ impl Distill {
         if teacher.is_none() {
             provenance.push(("teacher".to_owned(), "none: trained alone on truth, judged by bounds".to_owned()));
         }
-        let case = Case { student: &candidate.file, teacher, targets, provenance, making: Some(&making) };
+        let case = Case { student: &candidate.file, teacher, targets, provenance };
         let stated = state(&asked, &case).context("the student cannot be judged: no network was written")?;
         statement::write(&stated.statement, &self.out)?;
         println!("{}", self.out.join(statement::PAGE).display());
         let manifest = self.out.join("model.toml");
         let_out(&stated.statement, &self.out.join(&made.file))?;
         write(&self.out.join(&made.file), &made.onnx)?;
-        write(&manifest, made.manifest.as_bytes())?;
+        write(&manifest, text.as_bytes())?;
         println!("{}", manifest.display());
         Ok(outcome(&stated.lost))
     }
+}
+
+/// An energy that somebody knows.
+fn joules(text: &str) -> Result<f64, String> {
+    let value = text.parse::<f64>().map_err(|e| e.to_string())?;
+    (value.is_finite() && value > 0.0)
+        .then_some(value)
+        .ok_or_else(|| "expected joules above 0; leave out what is not known".into())
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<()> {

@@ -13,6 +13,7 @@ use ocellus_distill::onnx::proto::ModelProto;
 use ocellus_distill::quantize::{self, Activation, Method, Options, Report};
 use ocellus_infer::digest::sha256_of_bytes;
 use ocellus_judge::statement::Targets;
+use ocellus_percept::model::ModelManifest;
 use ocellus_percept::model::manifest::{ManifestQuantization, Precision};
 use serde_json::{Value, json};
 
@@ -121,6 +122,7 @@ impl Quantize {
         let source = float.network.digest().to_owned();
         describe(&mut twin, &source, &set);
         let made = onnx::write(&twin.model);
+        let told = float.manifest.as_deref().map(manifest_at).transpose()?;
         let made_of = Made {
             sha256: sha256_of_bytes(&made),
             licence: float.licence.clone().unwrap_or_else(|| "as the network it was made of".to_owned()),
@@ -128,6 +130,7 @@ impl Quantize {
             teacher: Some(&float.spec.name),
             precision: self.precision(),
             quantization: twin.report.as_ref().map(|report| quantization(report, &source, &set)),
+            source: told.as_ref(),
         };
         let text = written::manifest(&self.out, &float.spec, &made_of)?;
         let stated = self.state((&made, &text), (&targets, &made_of.provenance))?;
@@ -149,7 +152,7 @@ impl Quantize {
             asked.data.frames = asked.data.frames.or(Some(self.frames));
             provenance.push(("judged on".to_owned(), "the pictures it was calibrated on".to_owned()));
         }
-        let case = Case { student: &twin.file, teacher: Some(&self.model), targets, provenance, making: None };
+        let case = Case { student: &twin.file, teacher: Some(&self.model), targets, provenance };
         state(&asked, &case).context("the twin cannot be judged: nothing was written")
     }
 
@@ -239,6 +242,11 @@ impl Quantize {
         println!("{}", self.out.display());
         Ok(())
     }
+}
+
+fn manifest_at(path: &Path) -> Result<ModelManifest> {
+    let read = || -> Result<ModelManifest> { Ok(ModelManifest::parse(&std::fs::read_to_string(path)?)?) };
+    read().with_context(|| path.display().to_string())
 }
 
 fn mega(bytes: usize) -> f64 {

@@ -119,15 +119,17 @@ impl Figures {
 
     /// Why figures are undefined.
     fn undefined(&self, rate_hz: Option<f64>) -> Map<String, Value> {
-        let mut reasons = Map::new();
+        let of_coco = self.coco.undefined().into_iter().map(|(figure, why)| (figure.to_owned(), why.into()));
+        let mut reasons: Map<String, Value> = of_coco.collect();
+        let point = self.curve.at_score(self.threshold);
         let mut say = |missing: bool, figure: &str, why: &str| {
             if missing {
                 reasons.insert(figure.to_owned(), why.into());
             }
         };
-        say(self.coco.ap().is_none(), "ap", "there is no object to find");
-        say(self.coco.stats[3].is_none(), "ap_small", "there is no object below 32 x 32 px");
-        say(self.coco.stats[5].is_none(), "ap_large", "there is no object above 96 x 96 px");
+        say(self.olrp.is_none(), "olrp", "there is no object to find");
+        say(point.recall.is_none(), "operating_point.recall", "there is no object to find");
+        say(point.precision.is_none(), "operating_point.precision", "no detection reaches the threshold");
         say(self.masks.is_none(), "mask_ap", "the network gives no masks, or the labels have no outlines");
         say(self.ece.is_none(), "calibration", "no detection reaches the threshold");
         say(rate_hz.is_none(), "false_alarms.per_hour", "the pictures have no times");

@@ -26,6 +26,7 @@ pub mod power;
 pub mod robust;
 pub mod statement;
 pub mod subject;
+pub mod training;
 pub mod vouch;
 pub mod worlds;
 

@@ -10,7 +10,7 @@ use ocellus_judge::statement::ModelCard;
 use ocellus_percept::depth::DepthMap;
 use ocellus_percept::detection::{Detection, Mask};
 use ocellus_percept::image::Image;
-use ocellus_percept::model::{DepthKind, HeadFamily, ModelSpec};
+use ocellus_percept::model::{DepthKind, HeadFamily, ManifestTraining, ModelSpec};
 use ocellus_percept::tensor::depth::{depth_from_output, depth_from_student, empty_depth};
 
 use super::data::Data;
@@ -29,6 +29,8 @@ pub struct Subject {
     pub card: ModelCard,
     /// The ONNX file.
     pub file: PathBuf,
+    /// The energy that making it took, where its manifest says.
+    pub training: Option<ManifestTraining>,
     sight: Sight,
     /// Depth of the last picture, of networks that see depth.
     depth: Option<DepthMap>,
@@ -96,7 +98,7 @@ impl Subject {
             facts.extend(value.map(|value| (name.to_owned(), value)));
         }
         let card = ModelCard { name: model.spec.name.clone(), sha256: model.network.digest().to_owned(), facts };
-        let file = model.file.clone();
+        let (file, training) = (model.file.clone(), model.training.take());
         let depth = match model.spec.head {
             HeadFamily::Depth => {
                 Some(model.spec.depth.context("a depth network must say whether it is metric").map_err(exit::usage)?)
@@ -109,7 +111,7 @@ impl Subject {
         } else {
             Sight::Boxes(Box::new(PictureDetector::new(model).map_err(exit::usage)?))
         };
-        Ok(Self { card, file, sight, depth: depth.map(empty_depth) })
+        Ok(Self { card, file, training, sight, depth: depth.map(empty_depth) })
     }
 
     /// Whether it gives boxes.

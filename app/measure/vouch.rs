@@ -10,7 +10,6 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use ocellus_judge::coco::Params;
 use ocellus_judge::depth::DepthErrors;
-use ocellus_judge::energy::Making;
 use ocellus_judge::robust::{Corrupted, RobustScores, SubsetScore};
 use ocellus_judge::statement::{Measured, Statement, StatementInput, Targets};
 use serde_json::Value;
@@ -23,7 +22,7 @@ use super::drives::Scratch;
 use super::figures::Figures;
 use super::parts::{Driven, Part};
 use super::subject::{Found, Subject, judged};
-use super::{agree, depth, planted, robust, statement};
+use super::{agree, depth, planted, robust, statement, training};
 
 /// Pictures that costs are measured on.
 const COST_FRAMES: &str = "8";
@@ -38,8 +37,6 @@ pub struct Case<'a> {
     pub targets: &'a Targets,
     /// Where targets and student come from, for the page.
     pub provenance: Vec<(String, String)>,
-    /// What it cost to make, from the costs a frame of teacher and student (joules).
-    pub making: Option<&'a dyn Fn(Option<f64>, Option<f64>) -> Making>,
 }
 
 /// A statement and what else came of measuring.
@@ -98,7 +95,8 @@ pub fn state(asked: &Asked, case: &Case<'_>) -> Result<Stated> {
     measured.extend(bench.costs());
     let energy = |cost: &Option<Value>| cost.as_ref().and_then(statement::joules_per_frame);
     let teacher_cost = bench.teacher.as_ref().and_then(|t| t.cost.clone());
-    let making = case.making.map(|making| making(energy(&teacher_cost), energy(&bench.student.cost)));
+    let told = bench.student.subject.training.as_ref();
+    let making = told.map(|told| training::making(told, (energy(&teacher_cost), energy(&bench.student.cost))));
     let (reliability, curves) = bench.pair().map_or_else(Default::default, |p| (Some(p.reliability()), p.curves()));
     let figures = |w: &'_ Witness| w.figures.is_some();
     let worst_frames = if figures(&bench.student) { bench.worst_frames() } else { Vec::new() };

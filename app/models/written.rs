@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow};
-use ocellus_percept::model::manifest::{ManifestQuantization, Precision};
+use ocellus_percept::model::manifest::{ManifestCalibration, ManifestQuantization, Precision};
 use ocellus_percept::model::{ModelManifest, ModelSpec, coco};
 use toml::{Table, Value};
 
@@ -22,6 +22,8 @@ pub struct Made<'a> {
     pub precision: Precision,
     /// How it was quantized.
     pub quantization: Option<ManifestQuantization>,
+    /// The manifest of the network it was made of: what it asks of scores and makes of them holds for the twin too.
+    pub source: Option<&'a ModelManifest>,
 }
 
 /// The text of the manifest beside `file`, read and used as `spec` says.
@@ -58,13 +60,41 @@ pub fn manifest(file: &Path, spec: &ModelSpec, made: &Made<'_>) -> Result<String
     }
     input.insert("size".to_owned(), Value::try_from([spec.input.width, spec.input.height])?);
     put("input", Value::Table(input));
-    put("thresholds", Value::try_from(spec.thresholds)?);
+    let mut thresholds = Table::try_from(spec.thresholds)?;
+    if let Some(source) = made.source.filter(|s| !s.thresholds.per_class.is_empty()) {
+        thresholds.insert("per_class".to_owned(), Value::try_from(&source.thresholds.per_class)?);
+    }
+    put("thresholds", Value::Table(thresholds));
+    if let Some(calibration) = made.source.and_then(|s| Some((&s.name, s.calibration.as_ref()?))) {
+        put("calibration", Value::Table(calibration_of(calibration)));
+    }
     if let Some(quantization) = &made.quantization {
         put("quantization", Value::try_from(quantization)?);
     }
     let text = toml::to_string(&table)?;
     ModelManifest::parse(&text).context("the manifest made here cannot be read back; nothing was written")?;
     Ok(text)
+}
+
+/// The tables that make the scores of the network `name` honest, for its twin. What they were worth was measured of `name`
+/// alone and is left out: the twin's statement says what they are worth to it.
+fn calibration_of((name, calibration): (&String, &ManifestCalibration)) -> Table {
+    // Single precision holds seven digits; more would be those of the conversion.
+    let number = |v: f32| Value::from((f64::from(v) * 1e6).round() / 1e6);
+    let row = |row: &[f32; 2]| Value::from(row.map(number).to_vec());
+    let rows = |knots: &[[f32; 2]]| Value::Array(knots.iter().map(row).collect());
+    let mut table = Table::new();
+    if let Some(method) = &calibration.method {
+        table.insert("method".to_owned(), method.clone().into());
+    }
+    let fitted = calibration.provenance.as_ref().map_or_else(String::new, |text| format!(": {text}"));
+    table.insert("provenance".to_owned(), format!("that of {name}{fitted}").into());
+    table.insert("knots".to_owned(), rows(&calibration.knots));
+    if !calibration.per_class.is_empty() {
+        let classes: Table = calibration.per_class.iter().map(|(class, knots)| (class.clone(), rows(knots))).collect();
+        table.insert("per_class".to_owned(), Value::Table(classes));
+    }
+    table
 }
 
 /// Where the manifest of `file` goes. An error where another model's lies there already.

@@ -1,10 +1,11 @@
 //! run.json: what ran on what, so that a result can be traced and a run repeated.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Result;
 use ocellus_infer::digest::{sha256_of_bytes, sha256_of_file};
-use ocellus_sense::Drive;
+use ocellus_sense::{Drive, DriveKind, SensorKind};
 use serde_json::{Map, Value, json};
 
 use super::sensors::Chosen;
@@ -54,6 +55,7 @@ pub fn before(
             "time_source": info.time_source.to_string(),
             "ego_motion": info.ego.as_ref().map(|e| e.source.clone()),
             "sensors": chosen.sensors.iter().map(|s| s.name.clone()).collect::<Vec<_>>(),
+            "files": files(drive),
         }),
     );
     run.insert("calibration".into(), calibration(info.rig_source.as_deref(), plan.calib.as_deref())?);
@@ -77,6 +79,19 @@ fn index_text(drive: &dyn Drive, chosen: &Chosen) -> String {
         format!("{} {} {}\n", chosen.sensors[sensor].name, entries[entry].seq, entries[entry].t.as_nanos())
     };
     chosen.order.iter().map(line).collect()
+}
+
+/// Names of the cameras' files in order of their frames, of a drive whose frames are known by name and not by number.
+fn files(drive: &dyn Drive) -> Option<BTreeMap<&str, Vec<&str>>> {
+    let info = drive.info();
+    let mut files: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (index, entry) in drive.entries().iter().enumerate() {
+        let camera = info.sensors.get(entry.sensor).filter(|s| s.kind == SensorKind::Camera);
+        if let (Some(camera), Some(name)) = (camera, drive.file_name(index)) {
+            files.entry(&camera.name).or_default().push(name);
+        }
+    }
+    (info.kind == DriveKind::ImageFolder && !files.is_empty()).then_some(files)
 }
 
 fn calibration(source: Option<&str>, file: Option<&Path>) -> Result<Value> {

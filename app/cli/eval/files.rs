@@ -47,7 +47,9 @@ impl Files {
         let result = mot::evaluate(&read(truth)?, &read(found)?).with_context(between).map_err(exit::usage)?;
         say(&result.findings);
         if as_json {
-            println!("{}", serde_json::to_string_pretty(&result)?);
+            let mut body = json!(result);
+            body["undefined"] = json!(result.undefined());
+            println!("{}", serde_json::to_string_pretty(&body)?);
             return Ok(Outcome::Done);
         }
         let rows = [
@@ -96,19 +98,16 @@ impl Files {
         };
         if as_json {
             let mut body = json!({"stats": result.stats, "per_class": result.per_class, "images": result.images,
-                "findings": result.findings});
+                "undefined": result.undefined(), "findings": result.findings});
             if let (Some(report), Value::Object(map)) = (&lost, &mut body) {
                 map.insert("gate".into(), json!(report));
             }
             println!("{}", serde_json::to_string_pretty(&body)?);
         } else {
-            let mut text = String::new();
-            for (name, value) in STAT_NAMES.iter().zip(result.stats) {
-                let _ = writeln!(
-                    text,
-                    "{name:<12} {}",
-                    value.map_or_else(|| "undefined".to_owned(), |v| format!("{v:.4}"))
-                );
+            let (mut text, why) = (String::new(), result.undefined());
+            for (name, value) in STAT_NAMES.into_iter().zip(result.stats) {
+                let reason = || format!("undefined: {}", why.get(name).copied().unwrap_or_default());
+                let _ = writeln!(text, "{name:<12} {}", value.map_or_else(reason, |v| format!("{v:.4}")));
             }
             print!("{text}");
         }

@@ -27,7 +27,7 @@ pub(super) fn run(eval: &Eval, student: &Path, teacher: Option<&Path>, folder: &
     let targets = eval.statement.accepting.targets(Targets::shipped)?;
     let asked = eval.asked();
     let provenance = vec![eval.statement.accepting.provenance()];
-    let stated = state(&asked, &Case { student, teacher, targets: &targets, provenance, making: None })?;
+    let stated = state(&asked, &Case { student, teacher, targets: &targets, provenance })?;
     statement::write(&stated.statement, folder)?;
     println!("{}", folder.join(statement::PAGE).display());
     let page = &stated.statement;

@@ -136,7 +136,7 @@ pub fn stage_sum(stages_j: &[f64], total_j: f64) -> StageSum {
     StageSum { sum_j, total_j, deviation, adds_up: deviation.is_some_and(|d| d.abs() <= STAGE_TOLERANCE) }
 }
 
-/// When a distillation has paid for itself; `None` where it never does.
+/// When a distillation has paid for itself; `None` where it never does, or where it took nothing: 0 is no figure.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct BreakEven {
     /// Students over which the teacher's energy is spread: E_teacher / (E_direct - E_student).
@@ -155,11 +155,20 @@ pub fn break_even(
     frame_student_j: f64,
 ) -> BreakEven {
     let ratio =
-        |cost: f64, gain: f64| (cost >= 0.0 && gain > 0.0 && cost.is_finite() && gain.is_finite()).then(|| cost / gain);
+        |cost: f64, gain: f64| (cost > 0.0 && gain > 0.0 && cost.is_finite() && gain.is_finite()).then(|| cost / gain);
     BreakEven {
         students: ratio(teacher_j, direct_j - student_j),
         frames: ratio(teacher_j + student_j, frame_reference_j - frame_student_j),
     }
+}
+
+/// The energy of a teacher's outputs for a training.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum TeacherEnergy {
+    /// The training asked no teacher.
+    NotAsked,
+    /// It did, for these joules; `None` where they are unknown.
+    Asked(Option<f64>),
 }
 
 /// What a student cost to make, and when that is paid back.
@@ -167,7 +176,10 @@ pub fn break_even(
 pub struct Making {
     /// Its training.
     pub training: EnergyReport,
-    /// Joules of the teacher for it: `None` where unknown.
+    /// Whether a teacher was asked for its outputs: without one there is no energy of a teacher to pay back.
+    #[serde(default)]
+    pub asked_teacher: bool,
+    /// Joules of the teacher for it: `None` where unknown, or none was asked.
     pub teacher_j: Option<f64>,
     /// Joules of training a network like it directly: `None` where unknown.
     pub direct_j: Option<f64>,
@@ -182,10 +194,14 @@ pub struct Making {
 }
 
 impl Making {
-    /// From the training's energy, what the teacher's outputs and a direct training took (`told`), and joules a frame of
+    /// From the training's energy, that of the teacher's outputs and of a direct training, and joules a frame of
     /// (reference, student). What is unknown leaves its figure undefined, with the reason.
-    pub fn new(training: EnergyReport, told: (Option<f64>, Option<f64>), frame: (Option<f64>, Option<f64>)) -> Self {
-        let (teacher_j, direct_j) = told;
+    pub fn new(
+        training: EnergyReport,
+        teacher: TeacherEnergy,
+        direct_j: Option<f64>,
+        frame: (Option<f64>, Option<f64>),
+    ) -> Self {
         let mut notes = Vec::new();
         let mut known = |value: Option<f64>, what: &str| {
             if value.is_none() {
@@ -193,20 +209,30 @@ impl Making {
             }
             value.unwrap_or(f64::NAN)
         };
+        let (asked_teacher, teacher_j) = match teacher {
+            TeacherEnergy::NotAsked => (false, None),
+            TeacherEnergy::Asked(joules) => (true, joules),
+        };
         let student = known(training.joules_net.or(training.joules), "the energy of training the student");
-        let teacher = known(teacher_j, "the energy of the teacher's outputs");
-        let direct = known(direct_j, "the energy of training directly, without a teacher");
+        let teacher = if asked_teacher { known(teacher_j, "the energy of the teacher's outputs") } else { 0.0 };
+        let direct =
+            if asked_teacher { known(direct_j, "the energy of training directly, without a teacher") } else { 0.0 };
         let reference = known(frame.0, "the energy a frame of the network that it replaces");
         let own = known(frame.1, "the energy a frame of the student");
         let break_even = break_even(teacher, direct, student, reference, own);
-        if break_even.students.is_none() && [teacher, direct, student].iter().all(|v| v.is_finite()) {
+        if !asked_teacher {
+            notes.push(
+                "N*: no teacher was asked in this training, so there is no energy of one to spread over students"
+                    .to_owned(),
+            );
+        } else if break_even.students.is_none() && [teacher, direct, student].iter().all(|v| v.is_finite()) {
             notes.push("N*: never, for training directly took no more energy than the student".to_owned());
         }
         if break_even.frames.is_none() && [teacher, student, reference, own].iter().all(|v| v.is_finite()) {
             notes.push("frames: never, for the student takes no less energy a frame".to_owned());
         }
         let (frame_reference_j, frame_student_j) = frame;
-        Self { training, teacher_j, direct_j, frame_reference_j, frame_student_j, break_even, notes }
+        Self { training, asked_teacher, teacher_j, direct_j, frame_reference_j, frame_student_j, break_even, notes }
     }
 }
 
@@ -247,11 +273,25 @@ mod tests {
         assert_eq!((got.students, got.frames), (Some(10.0), Some(60.0)));
         let never = break_even(100.0, 20.0, 30.0, 1.0, 1.0);
         assert_eq!((never.students, never.frames), (None, None));
+        let nothing = break_even(0.0, 30.0, 20.0, 3.0, 1.0);
+        assert_eq!((nothing.students, nothing.frames), (None, Some(10.0)), "0 students is no figure");
+    }
+
+    #[test]
+    fn what_making_took_is_paid_back_or_says_why_not() {
         let training = EnergyReport::estimate(2.0, 10.0, 100);
-        let making = Making::new(training.clone(), (Some(100.0), Some(30.0)), (Some(3.0), Some(1.0)));
-        assert_eq!((making.break_even, making.notes.len()), (got, 0));
-        let unknown = Making::new(training, (Some(0.0), None), (Some(1.0), Some(2.0)));
+        let asked = |joules, direct, frame| Making::new(training.clone(), TeacherEnergy::Asked(joules), direct, frame);
+        let both = (Some(3.0), Some(1.0));
+        let known = asked(Some(100.0), Some(30.0), both);
+        assert_eq!((known.break_even, known.notes.len()), (break_even(100.0, 30.0, 20.0, 3.0, 1.0), 0));
+        let unknown = asked(Some(100.0), None, (Some(1.0), Some(2.0)));
         assert_eq!((unknown.break_even.students, unknown.break_even.frames), (None, None));
         assert!(unknown.notes[0].contains("training directly") && unknown.notes[1].starts_with("frames: never"));
+        let dear = asked(Some(100.0), Some(10.0), both);
+        assert!(dear.break_even.students.is_none() && dear.notes[0].starts_with("N*: never"), "{:?}", dear.notes);
+        let alone = Making::new(training.clone(), TeacherEnergy::NotAsked, Some(30.0), both);
+        assert_eq!((alone.break_even.students, alone.teacher_j), (None, None));
+        assert_eq!(alone.break_even.frames, Some(10.0), "its training alone has to be paid back");
+        assert!(alone.notes[0].contains("no teacher was asked"), "{:?}", alone.notes);
     }
 }

@@ -47,6 +47,12 @@ struct CocoLine {
     score: f64,
 }
 
+/// The number in a file's name, by which COCO knows its image: the last run of digits before the extension.
+pub fn number_in_name(name: &str) -> Option<u64> {
+    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+    stem.rsplit(|c: char| !c.is_ascii_digit()).find(|run| !run.is_empty())?.parse().ok()
+}
+
 /// Two decimals: a hundredth of a pixel.
 fn rounded(value: f64) -> f64 {
     (value * 100.0).round() / 100.0
@@ -159,6 +165,13 @@ mod tests {
         assert_eq!(kitti, "Car -1 -1 -10 10.00 20.00 40.13 60.00 -1 -1 -1 1.00 1.60 14.20 -10 0.9100\n");
         assert_eq!(kitti.split_whitespace().count(), 16);
         assert_eq!(kitti_class("traffic light"), "Trafficlight");
+    }
+
+    #[test]
+    fn the_number_in_a_name_is_its_last() {
+        assert_eq!(number_in_name("COCO_val2014_000000000042.jpg"), Some(42));
+        assert_eq!(number_in_name("000139"), Some(139));
+        assert_eq!((number_in_name("bus.jpg"), number_in_name("clip.mp4"), number_in_name("")), (None, None, None));
     }
 
     #[test]

@@ -99,6 +99,8 @@ fn undefined_figures_are_null() {
     assert_eq!(result(CAR, "[]").ap(), Some(0.0), "an object that is missed is a true 0");
     let empty = result("", HIT);
     assert!(empty.stats.iter().all(Option::is_none), "without objects nothing is defined");
+    assert_eq!(perfect.undefined()["APl"], "there is no object of 96 x 96 px or more to find");
+    assert_eq!((empty.undefined().len(), perfect.undefined().len()), (13, 5), "{:?}", perfect.undefined());
 }
 
 #[test]
@@ -109,7 +111,8 @@ fn odd_entries_are_counted_and_named() {
         {{"id": 4, "image_id": 1, "category_id": 1, "bbox": [NaN, 0, Infinity, 1]}},
         {{"id": 5, "image_id": 1, "category_id": 1, "bbox": [5, 5, 0, 3], "area": 0}},
         {{"id": 6, "image_id": 1, "category_id": 1, "bbox": [5, 5, -2, 3]}},
-        {{"id": 7, "image_id": 2, "category_id": 1, "bbox": [90, 90, 40, 40]}}"#
+        {{"id": 7, "image_id": 2, "category_id": 1, "bbox": [90, 90, 40, 40]}},
+        {{"id": 8, "image_id": 2, "category_id": 1, "bbox": [40, 40, 40, 40], "area": NaN}}"#
     );
     let detections = r#"[{"image_id": 1, "category_id": 1, "bbox": [10, 10, 20, 20], "score": 0.9},
         {"image_id": 55, "category_id": 1, "bbox": [10, 10, 20, 20], "score": 0.9},
@@ -134,7 +137,9 @@ fn odd_entries_are_counted_and_named() {
     ] {
         assert_eq!(count(part), 1, "{part}: {:?}", result.findings);
     }
+    assert!(count("area is missing or not finite") >= 1, "{:?}", result.findings);
     let text: Vec<String> = result.findings.iter().map(ToString::to_string).collect();
+    assert!(text.iter().any(|t| t.contains("[not finite, 0, not finite, 1]")), "{text:?}");
     assert!(text.iter().any(|t| t.contains("annotation 4 in image 1")), "{text:?}");
     assert!(result.stats.iter().flatten().all(|s| s.is_finite()));
 }

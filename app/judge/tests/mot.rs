@@ -110,6 +110,16 @@ fn a_swap_of_identities_is_counted() {
 }
 
 #[test]
+fn undefined_figures_have_their_reason() {
+    let nothing = ocellus_judge::mot::evaluate("", "").unwrap();
+    assert_eq!((nothing.mota, nothing.hota, nothing.undefined().len()), (None, None, 12));
+    let missed = ocellus_judge::mot::evaluate("1,1,10,10,20,20,1,1,1", "").unwrap();
+    assert_eq!(missed.mota, Some(0.0), "an object that is missed is a true 0");
+    let why = missed.undefined();
+    assert_eq!((why["motp"], why["precision"]), ("no box was matched", "the tracker has no box"));
+}
+
+#[test]
 fn bad_lines_are_named() {
     let line = |text: &str| match evaluate(text, "") {
         Err(MotError::Line { line, .. }) => line,

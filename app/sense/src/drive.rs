@@ -272,6 +272,11 @@ pub trait Drive: Send + Sync {
         None
     }
 
+    /// The name of the file that entry `index` alone lies in; `None` where a file holds many.
+    fn file_name(&self, _index: usize) -> Option<&str> {
+        None
+    }
+
     /// Fetches entry `index` into a new payload.
     fn read(&self, index: usize) -> Result<Payload, ReadError> {
         let mut out = Payload::default();

@@ -179,6 +179,10 @@ impl Drive for FileDrive {
         let (_, _, _, labels) = self.files.get(index)?;
         self.labels.get((*labels)?).map(Vec::as_slice)
     }
+
+    fn file_name(&self, index: usize) -> Option<&str> {
+        self.files.get(index)?.0.file_name()?.to_str()
+    }
 }
 
 /// Reads a picture's bytes as they are, into `out`'s buffers.

@@ -95,11 +95,11 @@ impl Detections {
         let Some(bbox) = bbox.filter(|b| b.iter().all(|v| v.is_finite())) else {
             return exclude(
                 "detection whose box is missing, not finite or not 4 numbers",
-                format!(": {:?}", entry.bbox),
+                wire::written(entry.bbox.as_deref()),
             );
         };
         if bbox[2] <= 0.0 || bbox[3] <= 0.0 {
-            let effect = "kept as a detection that can match nothing, as pycocotools does";
+            let effect = "kept as a detection that can match nothing, as pycocotools does (of negative area: left out)";
             let place = format!("detection number {} in image {}: {bbox:?}", index + 1, entry.image_id.0);
             self.findings.note("detection box of zero or negative size", effect, || place);
         }

@@ -59,6 +59,25 @@ impl CocoResult {
     pub fn ap(&self) -> Option<f64> {
         self.stats[0]
     }
+
+    /// Why figures are undefined, by name: only for want of objects are they.
+    pub fn undefined(&self) -> BTreeMap<&'static str, &'static str> {
+        let figures = STAT_NAMES.into_iter().zip(self.stats).filter(|(_, value)| value.is_none());
+        let mut reasons: BTreeMap<_, _> = figures.map(|(name, _)| (name, why_undefined(name))).collect();
+        if self.per_class.values().any(Option::is_none) {
+            reasons.insert("per_class", "null where the ground truth has no object of the class");
+        }
+        reasons
+    }
+}
+
+fn why_undefined(figure: &str) -> &'static str {
+    match figure.chars().last() {
+        Some('s') => "there is no object of up to 32 x 32 px to find",
+        Some('m') => "there is no object between 32 x 32 and 96 x 96 px to find",
+        Some('l') => "there is no object of 96 x 96 px or more to find",
+        _ => "there is no object to find",
+    }
 }
 
 /// One class.

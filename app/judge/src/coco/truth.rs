@@ -159,21 +159,28 @@ impl GroundTruth {
         let Some(bbox) = bounds.filter(|b| b.iter().all(|v| v.is_finite())) else {
             return exclude(
                 "ground truth box that is missing, not finite or not 4 numbers",
-                &format!(": {:?}", entry.bbox),
+                &wire::written(entry.bbox.as_deref()),
             );
         };
-        let area = entry.area.unwrap_or(bbox[2] * bbox[3]);
+        let area = entry.area.filter(|a| a.is_finite()).unwrap_or_else(|| {
+            let what = "annotation whose area is missing or not finite";
+            self.findings.note(what, "its box's area decides its size class", || place.to_owned());
+            bbox[2] * bbox[3]
+        });
         let id = entry.id.map_or(index as i64 + 1, |id| id.0);
-        self.note_oddities(bbox, id, image, place);
+        self.note_oddities((bbox, area), id, image, place);
         let crowd = entry.iscrowd.0;
         Some(TruthObject { id, image, category, bbox, area, crowd, segmentation: entry.segmentation, tags: entry.tags })
     }
 
-    fn note_oddities(&mut self, bbox: [f64; 4], id: i64, image: usize, place: &str) {
+    fn note_oddities(&mut self, (bbox, area): ([f64; 4], f64), id: i64, image: usize, place: &str) {
         const KEPT: &str = "kept as an object that nothing can match, as pycocotools does";
+        const OF_NO_SIZE: &str = "of negative area, so of no size class and left out of all, as pycocotools does";
         let [x, y, w, h] = bbox;
         if w < 0.0 || h < 0.0 {
-            self.findings.note("ground truth box of negative size", KEPT, || format!("{place}: {bbox:?}"));
+            self.findings.note("ground truth box of negative size", if area < 0.0 { OF_NO_SIZE } else { KEPT }, || {
+                format!("{place}: {bbox:?}")
+            });
         } else if w == 0.0 || h == 0.0 {
             self.findings.note("ground truth box of zero area", KEPT, || format!("{place}: {bbox:?}"));
         }

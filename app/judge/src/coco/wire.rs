@@ -93,6 +93,12 @@ pub(super) fn four(values: &[Option<f64>]) -> Option<[f64; 4]> {
     Some([x, y, w, h].map(|v| v.unwrap_or(f64::NAN)))
 }
 
+/// A box as people read it, after a colon; nothing where there is none.
+pub(super) fn written(values: Option<&[Option<f64>]>) -> String {
+    let number = |v: &Option<f64>| v.map_or_else(|| "not finite".to_owned(), |v| v.to_string());
+    values.map_or_else(String::new, |v| format!(": [{}]", v.iter().map(number).collect::<Vec<_>>().join(", ")))
+}
+
 /// A whole number, also where it is written as `42.0`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Id(pub(super) i64);

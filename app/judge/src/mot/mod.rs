@@ -13,6 +13,8 @@ mod parse;
 pub use hota::{ALPHAS, HotaCurve};
 pub use parse::MotError;
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use crate::findings::Findings;
@@ -85,6 +87,31 @@ pub struct MotResult {
     pub hota_curve: Option<HotaCurve>,
     /// What was odd about the input.
     pub findings: Findings,
+}
+
+impl MotResult {
+    /// Why figures are undefined, by name.
+    pub fn undefined(&self) -> BTreeMap<&'static str, &'static str> {
+        const NO_TRUTH: &str = "the ground truth has no box";
+        const NO_OUTPUT: &str = "the tracker has no box";
+        const NEITHER: &str = "neither has a box";
+        const NO_MATCH: &str = "no box was matched";
+        let all = [
+            ("mota", self.mota, NO_TRUTH),
+            ("recall", self.recall, NO_TRUTH),
+            ("idr", self.idr, NO_TRUTH),
+            ("precision", self.precision, NO_OUTPUT),
+            ("idp", self.idp, NO_OUTPUT),
+            ("idf1", self.idf1, NEITHER),
+            ("hota", self.hota, NEITHER),
+            ("deta", self.deta, NEITHER),
+            ("assa", self.assa, NEITHER),
+            ("loca", self.loca, NEITHER),
+            ("motp", self.motp, NO_MATCH),
+            ("motp_iou", self.motp_iou, NO_MATCH),
+        ];
+        all.into_iter().filter(|(_, value, _)| value.is_none()).map(|(name, _, why)| (name, why)).collect()
+    }
 }
 
 /// Evaluates one sequence.

@@ -204,9 +204,10 @@ fn making(page: &mut String, s: &Statement) {
     let count = |v: Option<f64>| v.map_or_else(|| "none".to_owned(), |v| format!("{v:.1}"));
     let frames = m.break_even.frames.map_or_else(|| "none".to_owned(), |v| format!("{v:.0}"));
     let estimate = if m.training.source == Some(EnergySource::CpuSecondsEstimate) { " (estimate)" } else { "" };
+    let teacher = if m.asked_teacher { joules(m.teacher_j) } else { "none was asked".to_owned() };
     let facts = [
         ("training", format!("{}{estimate}", joules(m.training.joules_net.or(m.training.joules)))),
-        ("teacher's outputs", joules(m.teacher_j)),
+        ("teacher's outputs", teacher),
         ("training directly", joules(m.direct_j)),
         ("a frame, teacher", joules(m.frame_reference_j)),
         ("a frame, student", joules(m.frame_student_j)),

@@ -201,8 +201,13 @@ mod tests {
         assert_eq!(Targets::shipped(), targets);
         assert!(targets.get("ap").unwrap().asks_alone() && targets.get("d_ece").unwrap().asks_alone());
         let twin = Targets::parse(SHIPPED_TWIN).unwrap();
-        assert_eq!(twin.get("ap").unwrap().max_loss_rel, Some(0.05));
         assert_eq!(Targets::shipped_twin(), twin);
+        // Whoever makes a twin and whoever gates one ask the same of it.
+        let gate = crate::precision::GateTargets::default();
+        assert_eq!(twin.get("ap").unwrap().max_loss_rel, Some(gate.ap_drop_rel_max));
+        assert_eq!(twin.get("fppi").unwrap().max_loss_rel, Some(gate.false_alarm_rise_max));
+        assert_eq!(twin.get("d_ece").unwrap().max_loss, Some(gate.d_ece_rise_max));
+        assert_eq!(twin.get("agreement").unwrap().min, Some(gate.agreement_min));
     }
 
     #[test]

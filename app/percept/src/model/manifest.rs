@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::model::{
-    ChannelOrder, DepthKind, HeadFamily, IoInfo, ManifestClip, ModelSpec, RecogniseError, Resize, ScoreActivation,
-    ScoreMap, ScoreTable, SpecOverrides, clip, coco, recognise_with,
+    ChannelOrder, DepthKind, HeadFamily, IoInfo, ManifestClip, ManifestTraining, ModelSpec, RecogniseError, Resize,
+    ScoreActivation, ScoreMap, ScoreTable, SpecOverrides, clip, coco, recognise_with, training,
 };
 
 /// Why a manifest cannot be used.
@@ -109,6 +109,8 @@ pub struct ModelManifest {
     pub quantization: Option<ManifestQuantization>,
     /// How clips are made for it, and what its answer to one is worth.
     pub clip: Option<ManifestClip>,
+    /// The energy that making it took.
+    pub training: Option<ManifestTraining>,
 }
 
 /// The `[input]` table.
@@ -204,6 +206,7 @@ const KEYS: &[&str] = &[
     "calibration",
     "quantization",
     "clip",
+    "training",
 ];
 const INPUT_KEYS: &[&str] = &["name", "size", "resize", "fill", "order", "mean", "scale"];
 const THRESHOLD_KEYS: &[&str] = &["score", "nms_iou", "max_detections", "per_class"];
@@ -226,6 +229,7 @@ impl ModelManifest {
             ("[calibration]", "calibration", CALIBRATION_KEYS),
             ("[quantization]", "quantization", QUANTIZATION_KEYS),
             ("[clip]", "clip", clip::CLIP_KEYS),
+            ("[training]", "training", training::TRAINING_KEYS),
         ] {
             if let Some(toml::Value::Table(inner)) = table.get(name) {
                 check_keys(inner, section, keys)?;
@@ -258,6 +262,9 @@ impl ModelManifest {
         }
         if let Some((key, expected)) = self.clip.and_then(|clip| clip.mistake()) {
             check(false, key, expected, &self.clip)?;
+        }
+        if let Some((key, expected)) = self.training.as_ref().and_then(ManifestTraining::mistake) {
+            check(false, key, expected, &self.training)?;
         }
         if let Some(calibration) = &self.calibration {
             calibration.common()?;

@@ -7,6 +7,7 @@ pub mod overrides;
 pub mod recognise;
 pub mod score_map;
 pub mod spec;
+pub mod training;
 
 pub use clip::{ClipLayout, ClipSpec, ManifestClip};
 pub use manifest::{ManifestError, ModelManifest};
@@ -16,3 +17,4 @@ pub use score_map::{KNOTS_MAX, ScoreMap, ScoreTable, ScoreTableError};
 pub use spec::{
     ChannelOrder, DepthKind, ElementType, HeadFamily, InputSpec, IoInfo, ModelSpec, Resize, ScoreActivation, Thresholds,
 };
+pub use training::ManifestTraining;
