@@ -287,6 +287,23 @@ fn two_networks_agree_or_part_without_labels_and_the_worst_frames_open_in_the_vi
 }
 
 #[test]
+fn depths_are_compared_where_one_network_sees_nothing_else() {
+    let (teacher, student) =
+        (root().join("models/street/street.onnx"), root().join("tests/data/networks/depth_metric.onnx"));
+    let drive = root().join("tests/data/street.mcap");
+    let said = eval(&[&student, &"--teacher", &teacher, &"--data", &drive, &"--frames", &"4", &"--json"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    let body = json(&said);
+    let agreement = &body["agreement"];
+    assert!(agreement["share"].is_null() && agreement["fidelity"].is_null(), "{agreement}");
+    assert!(agreement["depth"]["abs_rel"].as_f64().unwrap() > 0.0, "{agreement}");
+    for worst in body["worst"].as_array().unwrap() {
+        let (apart, depth) = (&worst["apart"], worst["depth"]["abs_rel"].as_f64().unwrap());
+        assert!((apart.as_f64().unwrap() - depth.min(1.0)).abs() < 1e-9, "ranked by depth alone: {worst}");
+    }
+}
+
+#[test]
 fn the_pipeline_is_judged_on_a_simulated_drive_with_every_subset_of_its_sensors() {
     let Some(model) = detector("nanodet_m_320") else { return };
     let said =

@@ -147,6 +147,44 @@ fn a_run_is_exported_in_the_forms_of_others() {
 }
 
 #[test]
+fn a_folder_of_pictures_is_exported_under_its_images_ids() {
+    let (Some(photos), Some(model)) = (real_data("coco_tiny/val2017"), real_data("detectors/yolox_nano.onnx")) else {
+        return;
+    };
+    let gt = real_data("coco_tiny/annotations/instances_val2017.json").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let pictures = folder.path().join("pictures");
+    std::fs::create_dir(&pictures).unwrap();
+    let mut names: Vec<_> = std::fs::read_dir(photos).unwrap().map(|f| f.unwrap().path()).collect();
+    names.sort();
+    let number = |path: &Path| path.file_stem().unwrap().to_str().unwrap().parse::<u64>().unwrap();
+    for picture in &names[..6] {
+        std::fs::copy(picture, pictures.join(picture.file_name().unwrap())).unwrap();
+    }
+    let run = folder.path().join("run");
+    let said = replay(&pictures, Some(&model), &run, &[]);
+    assert_eq!(said.code, 0, "{}\n{}", said.out, said.err);
+    let out = folder.path().join("dt.json");
+    let export = |gt: &Path| {
+        let words = ["export".as_ref(), run.as_os_str(), "--as".as_ref(), "coco".as_ref(), "--out".as_ref()];
+        ocellus(words.into_iter().chain([out.as_os_str(), "--gt".as_ref(), gt.as_os_str()]))
+    };
+    let said = export(&gt);
+    assert_eq!(said.code, 0, "{}\n{}", said.out, said.err);
+    let rows = json(out.clone());
+    let ids: Vec<u64> = names[..6].iter().map(|p| number(p)).collect();
+    assert!(rows.as_array().unwrap().len() > 6);
+    assert!(rows.as_array().unwrap().iter().all(|r| ids.contains(&r["image_id"].as_u64().unwrap())), "{rows}");
+    // Another data set's truth: nothing would be matched, and that is said.
+    let foreign = folder.path().join("gt.json");
+    let text = r#"{"images": [{"id": 1, "file_name": "a1.jpg"}], "categories": [{"id": 1, "name": "person"}], "annotations": []}"#;
+    std::fs::write(&foreign, text).unwrap();
+    let said = export(&foreign);
+    assert_eq!(said.code, 2, "{}\n{}", said.out, said.err);
+    assert!(said.err.contains("lists none of the run's pictures"), "{}", said.err);
+}
+
+#[test]
 fn diff_tells_two_networks_apart() {
     let Some(drive) = real_data("drives/kitti_object") else { return };
     let folder = tempfile::tempdir().unwrap();

@@ -50,9 +50,10 @@ impl Compared {
     }
 }
 
-/// Compares what two networks saw, heeding boxes of at least `threshold`. `depths` as
-/// [`super::depth::look_at_both`] gives them.
-pub fn compare(teacher: &Found, student: &Found, depths: &[(usize, DepthErrors)], threshold: f64) -> Agreed {
+/// Compares what two networks saw, heeding boxes of at least a score; `None` where one of them gives none, so that depth
+/// alone is compared. `depths` as [`super::depth::look_at_both`] gives them.
+pub fn compare(teacher: &Found, student: &Found, depths: &[(usize, DepthErrors)], score: Option<f64>) -> Agreed {
+    let threshold = score.unwrap_or(f64::INFINITY);
     let heeded = |seen: &[Seen]| seen.iter().filter(|s| s.score >= threshold).cloned().collect::<Vec<Seen>>();
     let mut frames = Vec::new();
     for (frame, ours) in &student.seen {
@@ -62,7 +63,10 @@ pub fn compare(teacher: &Found, student: &Found, depths: &[(usize, DepthErrors)]
         let depth = depths.iter().find(|(i, _)| i == frame).map(|d| d.1);
         frames.push(Compared { frame: *frame, teacher, student, agreement, depth });
     }
-    let sum = sum_up(&frames.iter().map(|f| f.agreement.clone()).collect::<Vec<_>>());
+    let mut sum = sum_up(&frames.iter().map(|f| f.agreement.clone()).collect::<Vec<_>>());
+    if score.is_none() {
+        (sum.share, sum.fidelity) = (None, None);
+    }
     frames.sort_by(|a, b| b.apart().total_cmp(&a.apart()).then(a.frame.cmp(&b.frame)));
     let depth = (!depths.is_empty()).then(|| pool(&depths.iter().map(|d| d.1).collect::<Vec<_>>()));
     Agreed { sum, depth, frames }

@@ -45,7 +45,8 @@ impl Pair<'_> {
         }
         if let Some(hz) = self.rate_hz {
             let per_hour = |f: &Figures| f.curve.false_alarms_per_hour(f.threshold, hz);
-            all.push(self.plain("false_alarms_per_hour", per_hour, ""));
+            let note = Some(format!("pictures at {hz:.1} Hz, as they were looked at"));
+            all.push(Measured { note, ..self.plain("false_alarms_per_hour", per_hour, "") });
         }
         for m in all.iter_mut().filter(|m| m.id == "empty_fppi" && m.student.is_none()) {
             m.note = Some("every picture has an object".to_owned());

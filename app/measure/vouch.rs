@@ -164,9 +164,10 @@ impl Bench<'_> {
             list.extend(statement::depth(self.teacher.as_ref().and_then(|t| t.depth.as_ref()), student));
         }
         let Some(teacher) = &self.teacher else { return Ok(list) };
-        let agreed = agree::compare(&teacher.found, &self.student.found, &self.depths, self.asked.threshold);
+        let boxes = self.witnesses().all(|w| w.subject.sees_boxes()).then_some(self.asked.threshold);
+        let agreed = agree::compare(&teacher.found, &self.student.found, &self.depths, boxes);
         let n = Some(agreed.sum.frames);
-        if self.witnesses().all(|w| w.subject.sees_boxes()) {
+        if boxes.is_some() {
             let (id, student) = ("agreement".to_owned(), agreed.sum.share);
             list.push(Measured { id, student, n, ..Measured::default() });
         }

@@ -56,7 +56,8 @@ pub(super) fn run(eval: &Eval, student: &Path, teacher: &Path) -> Result<Outcome
         let ((seen, _), (found, _), depths) = look_at_both(&mut teacher, &mut student, &data)?;
         (seen, found, depths)
     };
-    let agreed = compare(&seen, &found, &depths, eval.threshold);
+    let boxes = teacher.sees_boxes() && student.sees_boxes() || asked.wants(Part::Driving);
+    let agreed = compare(&seen, &found, &depths, boxes.then_some(eval.threshold));
     let worst: Vec<&Compared> = agreed.frames.iter().take(eval.agree.worst).collect();
     if let Some(path) = &eval.agree.rrd {
         save(path, &data, &worst, [&mut teacher, &mut student])?;
@@ -93,7 +94,11 @@ fn name<'a>(data: &'a Data, compared: &Compared) -> &'a str {
 
 fn text(data: &Data, agreed: &Agreed, worst: &[&Compared]) -> String {
     let s = &agreed.sum;
-    let mut out = format!("{} frames, {} boxes seen by both\n", s.frames, s.matched);
+    let boxes = match s.fidelity {
+        Some(_) => format!("{} boxes seen by both", s.matched),
+        None => "boxes are not compared, for one of the two gives depth alone".to_owned(),
+    };
+    let mut out = format!("{} frames, {boxes}\n", s.frames);
     for (what, value) in [
         ("share of boxes that both see", s.share),
         ("frames with the same boxes", s.fidelity),

@@ -142,6 +142,9 @@ fn row(twin: &Twin<'_>, judged: &Judged) -> Value {
 fn calibration_in(twin: &Subject) -> Option<Value> {
     let model = onnx::read(&twin.bytes().ok()?).ok()?;
     let told: Value = serde_json::from_str(model.metadata(METADATA)?).ok()?;
+    if told["report"].is_null() {
+        return Some(json!({"none": "half precision: nothing was calibrated"}));
+    }
     Some(
         json!({"sha256": told["calibration_sha256"], "pictures": told["calibration_pictures"], "flags": told["flags"]}),
     )
@@ -233,12 +236,12 @@ fn details(twin: &Twin<'_>, judged: &Judged, set: Option<&CalibrationSet>) -> St
             let _ = writeln!(out, "  calibration set {} pictures, sha256 {}", set.check.pictures, set.sha256);
             set.check.flags.iter().for_each(|flag| out += &format!("    {flag}\n"));
         }
+        (None, Some(told)) if told["none"].is_string() => {
+            let _ = writeln!(out, "  {}", told["none"].as_str().unwrap_or_default());
+        }
         (None, Some(told)) => {
-            let _ = writeln!(
-                out,
-                "  calibration set, by its file: {} pictures, sha256 {}",
-                told["pictures"], told["sha256"]
-            );
+            let sha256 = told["sha256"].as_str().unwrap_or("unknown");
+            let _ = writeln!(out, "  calibration set, by its file: {} pictures, sha256 {sha256}", told["pictures"]);
         }
         (None, None) => out += "  calibration set unknown: give it with --calibration-set\n",
     }

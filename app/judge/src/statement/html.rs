@@ -75,7 +75,7 @@ fn table(page: &mut String, s: &Statement) {
         "<div class=\"scroll\"><table><thead><tr><th>Property<th class=\"r\">Teacher<th class=\"r\">Student\
          <th class=\"r\">Difference<th class=\"c\">95 %<th>Target<th>Verdict</tr></thead><tbody>",
     );
-    let unmeasured = |p: &&Property| p.judgement.verdict == Verdict::NotMeasured;
+    let unmeasured = |p: &&Property| p.judgement.verdict == Verdict::NotMeasured && p.student.is_none();
     for p in s.properties.iter().filter(|p| !unmeasured(p)) {
         row(page, p);
     }

@@ -49,7 +49,7 @@ pub const PROPERTIES: &[PropertyInfo] = &[
     up("worst_group", "Worst group", "", 3, "lowest figure of any group with 30 or more"),
     down("olrp", "Optimal LRP error", "", 3, "localisation, false alarms and misses in one, at the best threshold"),
     down("fppi", "False alarms an image at equal recall", "", 3, "threshold tuned to the teacher's recall"),
-    down("false_alarms_per_hour", "False alarms an hour", "1/h", 0, "at the run's threshold and frame rate"),
+    down("false_alarms_per_hour", "False alarms an hour", "1/h", 0, "at the run's threshold, frame by frame, before tracking"),
     down("empty_fppi", "False alarms in empty scenes", "", 3, "an image without any object"),
     down("log_average_miss_rate", "Log-average miss rate", "", 3, "over 0.01 to 1 false positives an image"),
     down("d_ece", "Detection calibration error", "", 3, "score against precision, 10 bins"),

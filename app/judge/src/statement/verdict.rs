@@ -69,7 +69,8 @@ pub(super) fn judge(
     };
     match broken(info, figures, (target, alone)) {
         Err(missing) => {
-            let reason = note.unwrap_or(missing).to_owned();
+            // A note beside a figure speaks of the figure; without one it says why there is none.
+            let reason = note.filter(|_| figures.1.is_none()).unwrap_or(missing).to_owned();
             let verdict = if target.required { Verdict::RequiredNotMeasured } else { Verdict::NotMeasured };
             let bare = || Judgement { verdict, reason: reason.clone() };
             accepted(format!("not measured: {reason}")).filter(|_| target.required).unwrap_or_else(bare)
