@@ -32,11 +32,40 @@ fn tensor(name: &str, element: i32) -> TensorProto {
 
 /// Makes the network, whose frames lie along `axis`, with its manifest; `more` stands in `[clip]`.
 fn network(folder: &Path, axis: usize, more: &str) -> PathBuf {
+    network_of_work(folder, axis, more, 0)
+}
+
+/// As [`network`], with so many products of three matrices the picture's size on the way, which change nothing of the answer.
+fn network_of_work(folder: &Path, axis: usize, more: &str, products: usize) -> PathBuf {
     let mut shape = [1, 3, 3, SIDE, SIDE];
     shape[axis] = FRAMES;
     let at =
         |name: &str, index: usize| TensorProto { int64_data: vec![index as i64], ..tensor(name, data_type::INT64) };
     let node = |op: &str, inputs: &[&str], output: &str| NodeProto::new(op, inputs, &[output]);
+    let mut work = Vec::new();
+    let mut worked = "size".to_owned();
+    for k in 0..products {
+        let (product, shrunk) = (format!("product{k}"), format!("shrunk{k}"));
+        work.push(node("MatMul", &[&worked, "size"], &product));
+        work.push(node("Mul", &[&product, "shrink"], &shrunk));
+        worked = shrunk;
+    }
+    let begin = vec![
+        node("Gather", &["clip", "newest"], "last").with_int("axis", axis as i64),
+        node("Gather", &["clip", "oldest"], "first").with_int("axis", axis as i64),
+        node("Sub", &["last", "first"], "difference"),
+        node("Abs", &["difference"], "size"),
+    ];
+    // Of no weight, but not to be left out.
+    let end = vec![
+        node("Mul", &[&worked, "nothing"], "almost"),
+        node("Add", &["size", "almost"], "sum"),
+        node("ReduceMean", &["sum"], "mean").with_int("keepdims", 0),
+        node("Mul", &["mean", "gain"], "scaled"),
+        node("Sub", &["scaled", "offset"], "logit"),
+        node("Sigmoid", &["logit"], "scalar"),
+        node("Reshape", &["scalar", "one"], "probability"),
+    ];
     let graph = GraphProto {
         name: Some("clip".to_owned()),
         input: vec![ValueInfoProto::tensor("clip", data_type::FLOAT, &shape.map(Some))],
@@ -46,19 +75,11 @@ fn network(folder: &Path, axis: usize, more: &str) -> PathBuf {
             at("oldest", 0),
             scalar("gain", GAIN),
             scalar("offset", OFFSET),
+            scalar("shrink", 1.0 / SIDE as f32),
+            scalar("nothing", 1e-9),
             TensorProto { dims: vec![2], int64_data: vec![1, 1], ..tensor("one", data_type::INT64) },
         ],
-        node: vec![
-            node("Gather", &["clip", "newest"], "last").with_int("axis", axis as i64),
-            node("Gather", &["clip", "oldest"], "first").with_int("axis", axis as i64),
-            node("Sub", &["last", "first"], "difference"),
-            node("Abs", &["difference"], "size"),
-            node("ReduceMean", &["size"], "mean").with_int("keepdims", 0),
-            node("Mul", &["mean", "gain"], "scaled"),
-            node("Sub", &["scaled", "offset"], "logit"),
-            node("Sigmoid", &["logit"], "scalar"),
-            node("Reshape", &["scalar", "one"], "probability"),
-        ],
+        node: begin.into_iter().chain(work).chain(end).collect(),
         ..GraphProto::default()
     };
     std::fs::create_dir_all(folder).unwrap();
@@ -259,4 +280,38 @@ fn live_it_answers_beside_frames_that_do_not_wait_for_it() {
     assert!(stamps.len() >= 3 && stamps.windows(2).all(|w| w[0] < w[1]), "{stamps:?}");
     let frames = lines(folder.path().join("out/objects.jsonl"));
     assert!(frames.iter().filter(|l| l["trigger"] == "camera" && l.get("objects").is_some()).count() >= stamps.len());
+}
+
+/// The live run's frames and answers beside a network that does so many products a clip; its folder.
+fn live_beside(folder: &Path, products: usize) -> (Vec<Value>, Vec<Value>, PathBuf) {
+    let name = format!("work_{products}");
+    let net = network_of_work(&folder.join(&name), 1, "", products);
+    let (launch, out) = (folder.join(&name).with_extension("toml"), folder.join(&name).join("out"));
+    let text = format!(
+        "[[camera]]\nworld = {:?}\nname = \"front\"\nsize = [64, 64]\nhz = 10\n[[model]]\npath = \"truth\"\n\
+         [[model]]\npath = {net:?}\nintra_threads = 1\n[output]\ndir = {out:?}\n[live]\nseconds = 6\n",
+        root().join("launch/worlds/street.toml"),
+    );
+    std::fs::write(&launch, text).unwrap();
+    let said = ocellus(["run".as_ref(), launch.as_os_str()]);
+    assert!(said.code == 0, "{}\n{}", said.out, said.err);
+    let frames = lines(out.join("objects.jsonl")).into_iter().filter(|l| l["trigger"] == "camera").collect();
+    (frames, lines(out.join("anticipation.jsonl")), out)
+}
+
+#[test]
+fn a_slow_network_on_clips_slows_no_frame() {
+    let folder = tempfile::tempdir().unwrap();
+    let (frames, answers, out) = live_beside(folder.path(), 120);
+    let seen: Vec<i64> = frames.iter().filter(|l| l.get("objects").is_some()).filter_map(|l| l["t_ns"].as_i64()).collect();
+    let stamps: Vec<i64> = answers.iter().filter_map(|a| a["t_ns"].as_i64()).collect();
+    // It is slow indeed: of eight clips a second it answers few, and each about a newer moment.
+    let apart_ms = |t: &[i64]| t.windows(2).map(|w| (w[1] - w[0]) / 1_000_000).min().unwrap_or(i64::MAX);
+    assert!(stamps.len() >= 2 && apart_ms(&stamps) > 0, "{stamps:?}");
+    let latency: Value = serde_json::from_slice(&std::fs::read(out.join("latency.json")).unwrap()).unwrap();
+    println!("{} frames, {} answers; {}", seen.len(), stamps.len(), latency["end_to_end"]);
+    assert!(stamps.len() * 3 < seen.len(), "{} answers, {} frames", stamps.len(), seen.len());
+    let per_answer_ms = 1e-6 * (stamps[stamps.len() - 1] - stamps[0]) as f64 / (stamps.len() - 1) as f64;
+    let p95_ms = latency["end_to_end"]["front"]["p95_ms"].as_f64().unwrap();
+    assert!(p95_ms < 0.5 * per_answer_ms, "a frame takes {p95_ms:.0} ms, an answer {per_answer_ms:.0} ms");
 }

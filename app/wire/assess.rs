@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ocellus_percept::assess::{
-    AssessConfig, Assessor, ClosingMotion, EgoMotion, Subject, TtcConfig, VehicleShape, Way,
+    AssessConfig, Assessor, ClosingMotion, EgoMotion, Sides, Subject, TtcConfig, VehicleShape, Way,
 };
 use ocellus_percept::fuse::GroundPlane;
 use ocellus_percept::report::Object;
@@ -55,6 +55,8 @@ pub struct Listed<'a> {
     pub tracked: &'a TrackOutput,
     /// How far its near face reaches to the right (negative) and left of its surface point, metres, where measured.
     pub across_m: Option<[f64; 2]>,
+    /// Its sides as its box shows them.
+    pub sides: Option<Sides>,
     /// Growth of its box, for boxes straight ahead.
     pub growth: Option<ClosingMotion>,
 }
@@ -123,6 +125,7 @@ impl Assess {
             surface: object.position_m.map(|[x, y, z]| Point3::new(x, y, z)),
             kinematics: tracked.kinematics.as_ref(),
             across_m: listed.across_m.unwrap_or([-HALF_ACROSS_M, HALF_ACROSS_M]),
+            sides: listed.sides,
             growth: listed.growth,
             confirmed,
         });

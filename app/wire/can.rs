@@ -11,6 +11,7 @@ use crate::exit;
 use crate::launch::CanPlan;
 
 use super::live::LiveClock;
+use super::notes::Notes;
 
 /// Before the first report there is no cycle: how long to wait for it at a time.
 const IDLE: Duration = Duration::from_secs(1);
@@ -23,8 +24,10 @@ pub fn open(plan: &CanPlan) -> Result<CanSink> {
     Ok(CanSink::new(plan.config, buses))
 }
 
-/// Sends what comes until its queue ends: a replay by its sensor time, a live run by the `clock`, whether anything comes or not.
-pub fn feed(mut sink: CanSink, input: &Receiver<CanReport>, clock: Option<LiveClock>) -> Result<()> {
+/// Sends what comes until its queue ends: a replay by its sensor time, a live run by the `clock`, whether anything comes or not. In a live
+/// run an interface that takes nothing is said, and tried again with every cycle.
+pub fn feed(mut sink: CanSink, input: &Receiver<CanReport>, clock: Option<LiveClock>, notes: &Notes) -> Result<()> {
+    let mut refused = false;
     match clock {
         None => {
             while let Some(report) = input.recv() {
@@ -39,8 +42,19 @@ pub fn feed(mut sink: CanSink, input: &Receiver<CanReport>, clock: Option<LiveCl
                 Received::Timeout => {}
                 Received::Closed => break,
             }
-            sink.cycle(clock.now())?;
+            if sink.cycle(clock.now())? {
+                let refusal = sink.take_refusal();
+                match &refusal {
+                    Some(error) if !refused => notes.say("can", error.to_string()),
+                    None if refused => notes.say("can", "the interface takes messages again"),
+                    _ => {}
+                }
+                refused = refusal.is_some();
+            }
         },
+    }
+    if sink.unsent() > 0 {
+        notes.say("can", format!("{} messages in all were not sent", sink.unsent()));
     }
     sink.flush()?;
     Ok(())

@@ -43,7 +43,7 @@ pub fn object(obstacle: &Obstacle, tracked: &TrackOutput, assess: &mut Assess) -
         risk: None,
         why: None,
     };
-    assess.apply(&mut object, &Listed { tracked, across_m: Some(across_m(obstacle)), growth: None });
+    assess.apply(&mut object, &Listed { tracked, across_m: Some(across_m(obstacle)), sides: None, growth: None });
     Some(object)
 }
 

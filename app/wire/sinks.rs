@@ -46,7 +46,8 @@ impl Pipeline<'_> {
             Some(plan) => {
                 let (sender, input) = self.queue(QueueSpec::block("can", CAN_QUEUE));
                 let sink = can::open(plan)?;
-                self.crew.spawn("can", move || can::feed(sink, &input, clock))?;
+                let notes = self.notes.clone();
+                self.crew.spawn("can", move || can::feed(sink, &input, clock, &notes))?;
                 Some(sender)
             }
         };

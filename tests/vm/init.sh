@@ -75,6 +75,40 @@ for formats in yuyv:nv12 uyvy:grey y16:yuyv; do
   [ "$(cat /tmp/out/$name.code)" = 0 ] || cat /tmp/out/$name.txt
 done
 
+# Obstacles on a CAN bus, read by candump. What is done is marked on the same bus, so that the log tells what came after what.
+# The driver's fault for 4 s: perception stands still and the program does not. The interface down for 2 s. Then kill -9.
+echo can
+mark() { cansend vcan0 "7FF#$1"; }
+frames() { grep -c ' 600#' /tmp/out/candump.log; }
+cycles() { # how many more to wait for, at most so many seconds
+  local goal=$(($(frames) + $1)) end=$(($(cut -d. -f1 /proc/uptime) + $2))
+  while [ "$(frames)" -lt $goal ] && [ "$(cut -d. -f1 /proc/uptime)" -lt $end ]; do sleep 0.1; done
+}
+candump -L vcan0 > /tmp/out/candump.log &
+reader=$!
+ocellus run /can.toml > /tmp/out/can.txt 2>&1 &
+program=$!
+cycles 30 60
+mark 01
+control percentage_of_dropped_buffers=100
+sleep 4
+control percentage_of_dropped_buffers=0
+mark 02
+cycles 30 30
+mark 03
+ip link set vcan0 down
+sleep 2
+ip link set vcan0 up
+mark 04
+cycles 20 30
+kill -0 $program && mark 05
+kill -9 $program
+wait $program
+mark 06
+sleep 2
+kill $reader
+echo "can: $(frames) cycles"
+
 ocellus run /vm.toml --set output.dir=/tmp/out/faults > /tmp/out/faults.txt 2>&1 &
 program=$!
 wait_more 'outcome="processed"' 20 120 || cat /tmp/out/faults.txt

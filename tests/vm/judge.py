@@ -79,6 +79,51 @@ def faults():
             must(missed < 100, f"{name}: {missed} frames lost, expected none for a number that wraps")
 
 
+def crc8(data):
+    """CRC-8 with the polynomial of SAE J1850, start and end 0, as AUTOSAR's profile 1 takes it."""
+    crc = 0
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc << 1 ^ (0x11D if crc & 0x80 else 0)
+    return crc
+
+
+def can():
+    """What candump saw on the bus. Phases by the marks that lie in the log itself: 0 all is well, 1 the camera gives nothing, 2 it does again,
+    3 the interface is down, 4 it is up, 5 alive until then, 6 killed."""
+    phase, phases, right = 0, {k: [] for k in range(7)}, 0
+    for line in text("candump.log").splitlines():
+        stamp, _, frame = line.split()
+        ident, data = int(frame[:3], 16), bytes.fromhex(frame[4:])
+        if ident == 0x7FF:
+            phase = data[0]
+            continue
+        right += data[0] == crc8(ident.to_bytes(2, "little") + data[1:])
+        phases[phase].append((float(stamp[1:-1]), ident, data))
+    states = {k: [(t, d[1] & 15, d[1] >> 4 & 1, d[4] | d[5] << 8) for t, i, d in f if i == 0x600] for k, f in phases.items()}
+    frames = [f for k in sorted(phases) for f in phases[k]]
+    must(right == len(frames) > 500, f"can: {right} of {len(frames)} frames have the right checksum")
+    must(phase == 6, f"can: it ended in phase {phase}: the program did not live through it")
+    cycles = [frames[k:k + 10] for k in range(0, len(frames), 10)]
+    if not phases[3]:
+        must(all(len({d[1] & 15 for _, _, d in c}) == 1 and c[0][1] == 0x600 for c in cycles), "can: a cycle with more than one counter")
+    for k, rows in states.items():
+        steps = {(b[1] - a[1]) % 15 for a, b in zip(rows, rows[1:])}
+        print(f"can: phase {k}: {len(rows)} cycles, counter steps {sorted(steps)}, valid {sum(r[2] for r in rows)}")
+        must(steps <= {0, 1}, f"can: phase {k}: counter steps {steps}")
+        must(all(not valid or age <= 1000 for _, _, valid, age in rows), f"can: phase {k}: valid though too old")
+    for k, what in [(0, "at first"), (2, "after the camera's fault"), (4, "after the interface was down")]:
+        rows = states[k]
+        must(any(r[2] for r in rows) and len({r[1] for r in rows}) > 3, f"can: {what}: nothing new or nothing valid")
+    still = [r for r in states[1] if r[0] > states[1][-1][0] - 2]
+    must(len(still) >= 10, f"can: only {len(still)} cycles in 2 s while the camera gives nothing")
+    must(len({r[1] for r in still}) == 1 and not any(r[2] for r in still), "can: without a picture it counts on or is valid")
+    must(len(states[3]) <= 1, f"can: {len(states[3])} cycles on an interface that is down")
+    must(not phases[6], "can: something was sent after the process had died")
+    must("can" in text("can.txt") and "interface" in text("can.txt"), "can: the program did not say that the interface was down")
+
+
 def ledger():
     """The driver's own numbers are the count: the last one, and one, is what was received and what was missed."""
     books = json.loads((OUT / "faults" / "ledger.json").read_text())["sensors"]
@@ -98,6 +143,7 @@ def ledger():
 
 for run in sorted(p.stem for p in OUT.glob("quiet_*.code")):
     quiet(run)
+can()
 faults()
 ledger()
 doctor = text("doctor.txt")

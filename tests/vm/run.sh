@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # A real kernel's devices: boots Debian's kernel in qemu with its virtual cameras (vivid) and CAN bus (vcan), runs the program
-# inside, makes a camera fail in every way that vivid can, and prints a table of fault -> what was seen. Exit code 0 where
-# all of it was seen, survived and counted.
+# inside, makes a camera fail in every way that vivid can, and prints a table of fault -> what was seen; what it sends on the bus is
+# read there by candump. Exit code 0 where all of it was seen, survived and counted.
 #
-#   cargo build --release --features camera && tests/vm/run.sh [PROGRAM] [FOLDER FOR WHAT CAME OUT]
+#   cargo build --release --features camera,socketcan && tests/vm/run.sh [PROGRAM] [FOLDER FOR WHAT CAME OUT]
 #
 # Needs Debian on x86-64, and neither KVM nor modules of the host's kernel. What is lacking is fetched with apt-get by its name;
 # the kernel's package is unpacked into the cache, not installed. Two minutes; six on a computer that is busy.
@@ -25,6 +25,7 @@ need busybox busybox-static
 need cpio cpio
 need depmod kmod
 need v4l2-ctl v4l-utils
+need candump can-utils
 need python3 python3
 if [ ${#lacking[@]} -gt 0 ] || [ -z "$(ls "$cache"/*/boot/vmlinuz-* 2>/dev/null)" ]; then
   [ "$(id -u)" = 0 ] || { echo "lacking: ${lacking[*]} and a kernel in $cache; run once as root" >&2; exit 1; }
@@ -47,11 +48,11 @@ root="$work/root"
 mkdir -p "$root"/{bin,dev,proc,sys,tmp,modules,lib64}
 cp "$(command -v busybox)" "$root/bin/busybox"
 cp "$program" "$root/bin/ocellus"
-cp "$(command -v v4l2-ctl)" "$root/bin/"
+cp "$(command -v v4l2-ctl)" "$(command -v candump)" "$(command -v cansend)" "$root/bin/"
 runtime=$("$program" setup | sed 's/.* is at //')
 cp -L "$runtime" "$root/libonnxruntime.so"
 cp "$here/../data/networks/yolov8_nonsquare_fp32.onnx" "$root/network.onnx"
-for file in "$root/bin/ocellus" "$root/bin/v4l2-ctl" "$root/libonnxruntime.so"; do
+for file in "$root"/bin/{ocellus,v4l2-ctl,candump,cansend} "$root/libonnxruntime.so"; do
   ldd "$file" | grep -o '/[^ ]*' | while read -r library; do
     mkdir -p "$root$(dirname "$library")"
     cp -nL "$library" "$root$library"

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use ocellus_percept::assess::ClosingMotion;
+use ocellus_percept::assess::{ClosingMotion, Sides};
 use ocellus_percept::depth::DepthMap;
 use ocellus_percept::detection::{BoxPx, Detection};
 use ocellus_percept::fuse::{Distance, FrameContext, Other, Sweep};
 use ocellus_percept::report::{DistanceSource, Object};
-use ocellus_percept::space::{Camera, CameraMount, Lidar, Odom, Optical, Point3, Transform, Vehicle};
-use ocellus_percept::track::{Kinematics, Observation, PositionMeasurement, TrackFrame, speed_sigma_mps};
+use ocellus_percept::space::camera::centred_from_continuous;
+use ocellus_percept::space::{Camera, CameraMount, Lens, Lidar, Odom, Optical, Point3, Transform, Vehicle};
+use ocellus_percept::track::{Kinematics, Observation, PositionMeasurement, SideEnd, TrackFrame, speed_sigma_mps};
 use ocellus_sense::SensorKind;
 
 use super::super::assess::Listed;
@@ -52,6 +53,7 @@ impl Measured {
 /// Everything about the moment a frame was taken.
 pub(super) struct Moment<'a> {
     pub(super) camera: Option<Camera>,
+    lens: Option<Lens>,
     pub(super) mount: Option<&'a CameraMount>,
     pub(super) odom_from_vehicle: Option<Transform<Odom, Vehicle>>,
 }
@@ -86,7 +88,32 @@ impl Moment<'_> {
         let half = (0.5 * f64::from(bbox.width()) / camera.fx * measured.distance.range_m).min(HALF_WIDTH_MAX_M);
         Some([-half, half])
     }
+
+    /// Where the box's sides are at the distance of the near face, and what they end at, right and left of the vehicle.
+    fn sides(&self, measured: &Measured, bbox: &BoxPx, [in_left, in_right]: [SideEnd; 2]) -> Option<Sides> {
+        let (surface, camera, lens) = (measured.surface?, self.camera?, self.lens?);
+        let optical_from_vehicle = self.mount?.optical_from_vehicle?;
+        let depth_m = optical_from_vehicle.apply(&surface).xyz.z;
+        let place = |column: f32| {
+            let uv = centred_from_continuous([f64::from(column), f64::from(0.5 * (bbox.y0 + bbox.y1))]);
+            let ray = camera.unproject_with(&lens, uv).ok().filter(|ray| ray.z > 0.0)?;
+            Some(optical_from_vehicle.inverse().apply(&Point3::from_vector(ray * (depth_m / ray.z))))
+        };
+        let (left, right) = (place(bbox.x0)?, place(bbox.x1)?);
+        let apart = left.xyz - right.xyz;
+        let sigma_m = SIDE_SIGMA_M.hypot(SIDE_SIGMA_PX / camera.fx * depth_m);
+        let sides = Sides { at_m: [right.xyz.y, left.xyz.y], sigma_m, ends: [in_right, in_left] };
+        (apart.y > BESIDE_SHARE_MIN * apart.norm()).then_some(sides)
+    }
 }
+
+/// One sigma of a box's side, px: half of what detectors of this size err by.
+const SIDE_SIGMA_PX: f64 = 0.75;
+/// And of what it shows at the near face's distance, metres.
+const SIDE_SIGMA_M: f64 = 0.05;
+/// The picture shows how things move across the vehicle's way where its sides lie at least so much beside one another for
+/// it, in shares of their distance: a camera that looks to the side shows how they move along.
+const BESIDE_SHARE_MIN: f64 = 0.7;
 
 /// What is said where two sources of one distance cannot both be right.
 fn contradiction(seq: u64, class: &str, (used, other): (Distance, Other)) -> String {
@@ -106,8 +133,10 @@ impl Perceive {
     ) -> Vec<Object> {
         let drive = Arc::clone(&self.parts.drive);
         let mount = drive.rig_at(origin.entry).cameras.get(&self.parts.sensors[origin.sensor].name);
+        let camera = self.camera_at_size(origin, mount, frame.size);
         let moment = Moment {
-            camera: self.camera_at_size(origin, mount, frame.size),
+            camera,
+            lens: camera.map(|c| c.lens()),
             mount,
             odom_from_vehicle: drive.odom_from_vehicle(origin.t),
         };
@@ -290,7 +319,8 @@ impl Perceive {
             .filter(|_| kinematics.is_none() && moment.is_ahead(&detection.bbox, size))
             .and_then(|growth| ClosingMotion::from_growth(&growth, &detection.bbox, (size.0 as u32, size.1 as u32)));
         let across_m = measured.and_then(|m| moment.across_m(m, &detection.bbox));
-        self.parts.assess.apply(&mut object, &Listed { tracked, across_m, growth });
+        let sides = measured.and_then(|m| moment.sides(m, &detection.bbox, tracked.ends));
+        self.parts.assess.apply(&mut object, &Listed { tracked, across_m, sides, growth });
         Some(object)
     }
 }

@@ -59,7 +59,7 @@ impl Perceive {
         self.parts.tracking.time(|| view.tracker.step(&mut self.ids, frame, &self.observations, &mut self.tracked));
         self.parts.assess.begin(origin.t);
         let assess = &mut self.parts.assess;
-        let rows = self.found.iter().zip(&self.tracked);
+        let rows = self.found.iter().zip(&self.tracked).filter(|(obstacle, tracked)| obstacle.is_sure(tracked.hits));
         let objects = rows.filter_map(|(obstacle, tracked)| obstacles::object(obstacle, tracked, assess)).collect();
         let report = self.report(origin, Trigger::Lidar, self.state(origin), Some(objects));
         let (entry, ahead) = (Some(origin.entry), self.parts.assess.ahead());

@@ -58,7 +58,8 @@ impl Perceive {
         let view = &mut self.views[origin.sensor];
         self.parts.tracking.time(|| view.tracker.step(&mut self.ids, frame, &self.observations, &mut self.tracked));
         let confirmed = |tracked: &TrackOutput| tracked.phase == Some(TrackPhase::Confirmed);
-        let things = self.found.drain(..).zip(self.tracked.drain(..)).filter(|(_, tracked)| confirmed(tracked));
+        let things = self.found.drain(..).zip(self.tracked.drain(..));
+        let things = things.filter(|(obstacle, tracked)| confirmed(tracked) && obstacle.is_sure(tracked.hits));
         let unknowns = &mut self.unknowns[origin.sensor];
         (unknowns.t, unknowns.odom_from_vehicle) = (origin.t, odom_from_vehicle);
         unknowns.things.clear();

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use super::corridor::{Corridor, EgoMotion, VehicleShape};
 use super::risk::{Evidence, Risen, RiskConfig, RiskState};
+use super::side::{SideMotion, Sides};
 use super::threat::Threat;
 use super::ttc::{ClosingMotion, TimeToCollision, TtcConfig, time_to_collision};
 use super::way::Way;
@@ -45,6 +46,8 @@ pub struct Subject<'a> {
     pub kinematics: Option<&'a Kinematics>,
     /// How far its near face reaches right (negative) and left of the tracked point, metres.
     pub across_m: [f64; 2],
+    /// Where its sides are and what they end at, where a camera that looks ahead shows them.
+    pub sides: Option<Sides>,
     /// Growth of its box where there is no range, for boxes that lie straight ahead.
     pub growth: Option<ClosingMotion>,
     /// Whether the track is more than a first sight, and its filters agree with what was measured in this frame: no risk rises
@@ -91,6 +94,7 @@ impl Default for AssessConfig {
 pub struct Assessor {
     config: AssessConfig,
     states: BTreeMap<u64, Tracked>,
+    sides: BTreeMap<u64, SideMotion>,
     now: Timestamp,
     ego: Option<EgoMotion>,
     corridor: Corridor,
@@ -106,7 +110,8 @@ impl Assessor {
     /// An assessor that has seen nothing yet.
     pub fn new(config: AssessConfig) -> Self {
         let corridor = Corridor::new(config.shape, None);
-        Self { config, states: BTreeMap::new(), now: Timestamp::default(), ego: None, corridor }
+        let (states, sides) = (BTreeMap::new(), BTreeMap::new());
+        Self { config, states, sides, now: Timestamp::default(), ego: None, corridor }
     }
 
     /// Begins a frame taken at `now` by a vehicle that moves as `ego` says, as far as that is known.
@@ -115,7 +120,9 @@ impl Assessor {
         self.ego = ego;
         self.corridor = Corridor::new(self.config.shape, ego.as_ref());
         // Sensor time may start again from earlier; what seems to come from the future is forgotten as well.
-        self.states.retain(|_, t| now.seconds_since(t.seen).abs() <= FORGET_S);
+        let recent = |t: Timestamp| now.seconds_since(t).abs() <= FORGET_S;
+        self.states.retain(|_, t| recent(t.seen));
+        self.sides.retain(|_, sides| sides.seen().is_some_and(recent));
     }
 
     /// The corridor of this frame.
@@ -131,9 +138,10 @@ impl Assessor {
 
     /// Assesses one obstacle of the frame.
     pub fn assess(&mut self, subject: &Subject<'_>) -> Assessment {
+        let free_side = self.by_free_side(subject);
+        let kinematics = free_side.as_ref().or(subject.kinematics);
         let ego = self.ego.as_ref();
-        let threat =
-            subject.kinematics.and_then(|k| Threat::new(k, subject.across_m, &self.corridor, ego, &self.config.ttc));
+        let threat = kinematics.and_then(|k| Threat::new(k, subject.across_m, &self.corridor, ego, &self.config.ttc));
         let growth = subject.growth.filter(|_| subject.kinematics.is_none());
         let (evidence, time, reason) = match (&threat, growth) {
             (Some(threat), _) => {
@@ -158,6 +166,19 @@ impl Assessor {
         let why = (risk > Risk::Clear).then(|| why::sentence(subject, risk, &reason, &evidence, &self.config.risk));
         let in_corridor = self.in_corridor(subject);
         Assessment { gap_m, ttc_s: time.map(|t: TimeToCollision| t.ttc_s), risk: Some(risk), alert, in_corridor, why }
+    }
+
+    /// What is known of it with its motion across by its free side, where a part of it is hidden or was so of late.
+    fn by_free_side(&mut self, subject: &Subject<'_>) -> Option<Kinematics> {
+        let motion = match &subject.sides {
+            Some(sides) => {
+                let motion = self.sides.entry(subject.track).or_default();
+                motion.see(self.now, sides);
+                motion
+            }
+            None => self.sides.get_mut(&subject.track)?,
+        };
+        motion.correct(self.now, subject.kinematics?, subject.surface, self.ego.as_ref())
     }
 
     fn step(&mut self, track: u64, evidence: &Evidence) -> (Risk, bool) {
@@ -256,6 +277,7 @@ mod tests {
             surface: Some(kinematics.position),
             kinematics: Some(kinematics),
             across_m: [-0.9, 0.9],
+            sides: None,
             growth: None,
             confirmed: true,
         }

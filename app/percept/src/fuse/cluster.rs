@@ -4,7 +4,8 @@
 //! into a grid of cells; occupied cells that touch (at distance, that almost touch) are one obstacle. What is larger than
 //! [`EXTENT_MAX_M`] (a wall, a hedge, a row of parked cars) comes in tiles of [`TILE_M`], so that the trailer that touches the
 //! wall has a nearest surface of its own. No classes, no tracking; order is by range, then by place, and the same sweep
-//! gives the same list.
+//! gives the same list. A sweep of few beams shows little of a pole or a cone: what has fewer returns than one sweep proves is given
+//! as well, and [`Obstacle::is_sure`] says after how many sweeps it is believed.
 
 use nalgebra::{Matrix3, Vector3};
 
@@ -32,9 +33,18 @@ const SELF_RADIUS_M: f64 = 2.0;
 const SPARSE_FROM_M: f64 = 30.0;
 /// Neither road nor obstacle lies further from the plane within the square.
 const OVER_PLANE_MAX_M: f32 = 12.0;
-/// Returns that make an obstacle, near and beyond the sparse range.
-const POINTS_MIN_NEAR: u32 = 6;
-const POINTS_MIN_FAR: u32 = 3;
+/// Returns that make an obstacle in one sweep, near and beyond the sparse range.
+const POINTS_SURE_NEAR: u32 = 6;
+const POINTS_SURE_FAR: u32 = 3;
+/// Fewer than this are never looked at: a single return is a drop of rain or a fault.
+const POINTS_MIN: u32 = 2;
+/// What must not be driven into is at least this large, square metres as seen from ahead: of a cone or a pole that stands half a
+/// metre out of what counts as ground.
+const PATCH_M2: f64 = 0.09;
+/// Solid angle that a LiDAR's returns are spread over: all round, 40 degrees high.
+const SWEEP_SR: f64 = 4.4;
+/// Share of the returns that such a patch gives: it is slanted or dark, or lies between two rows.
+const RETURNED_SHARE: f64 = 0.5;
 /// Sigma of the nearest surface along the line of sight, at range 0 and per metre, and across it.
 const SIGMA_ALONG_M: f64 = 0.05;
 const SIGMA_ALONG_PER_M: f64 = 0.002;
@@ -56,6 +66,24 @@ pub struct Obstacle {
     pub size_m: [f64; 3],
     /// Points on it.
     pub n_points: u32,
+}
+
+impl Obstacle {
+    /// Whether `sweeps` that showed it alike prove it: as many returns together as make an obstacle in one.
+    pub fn is_sure(&self, sweeps: u32) -> bool {
+        self.n_points.saturating_mul(sweeps) >= points_sure(self.range_m)
+    }
+}
+
+/// Returns that make an obstacle in one sweep.
+fn points_sure(range_m: f64) -> u32 {
+    if range_m < SPARSE_FROM_M { POINTS_SURE_NEAR } else { POINTS_SURE_FAR }
+}
+
+/// Returns that something small gives at a range in a sweep of `returns`, as many as are looked at.
+fn points_min(range_m: f64, returns: usize) -> u32 {
+    let expected = returns as f64 / SWEEP_SR * PATCH_M2 / (range_m * range_m).max(1.0);
+    ((RETURNED_SHARE * expected) as u32).clamp(POINTS_MIN, points_sure(range_m))
 }
 
 /// One cell of the grid.
@@ -102,7 +130,7 @@ impl ObstacleFinder {
         for seed in 0..self.cells.len() {
             if self.cells.get(seed).is_some_and(|c| !c.taken) {
                 self.grow(seed, &origin);
-                self.emit(&origin, out);
+                self.emit(&origin, cloud.len(), out);
             }
         }
         out.sort_by(|a, b| {
@@ -191,19 +219,19 @@ impl ObstacleFinder {
     }
 
     /// Turns the members into one obstacle, or one for each tile where they reach too far.
-    fn emit(&mut self, origin: &Vector3<f64>, out: &mut Vec<Obstacle>) {
+    fn emit(&mut self, origin: &Vector3<f64>, returns: usize, out: &mut Vec<Obstacle>) {
         let cells = &self.cells;
         let join = |members: &[(u32, u32)]| {
             members.iter().filter_map(|(_, i)| cells.get(*i as usize).copied()).reduce(|a, b| merge(&a, &b))
         };
         let Some(whole) = join(&self.members) else { return };
         if (0..2).all(|i| f64::from(whole.high[i] - whole.low[i]) <= EXTENT_MAX_M) {
-            out.extend(obstacle(&whole, origin));
+            out.extend(obstacle(&whole, origin, returns));
             return;
         }
         self.members.sort_unstable();
         for piece in self.members.chunk_by(|a, b| a.0 == b.0) {
-            out.extend(join(piece).and_then(|cell| obstacle(&cell, origin)));
+            out.extend(join(piece).and_then(|cell| obstacle(&cell, origin, returns)));
         }
     }
 }
@@ -227,10 +255,9 @@ fn merge(a: &Cell, b: &Cell) -> Cell {
     }
 }
 
-fn obstacle(whole: &Cell, origin: &Vector3<f64>) -> Option<Obstacle> {
+fn obstacle(whole: &Cell, origin: &Vector3<f64>, returns: usize) -> Option<Obstacle> {
     let range_m = f64::from(whole.nearest_sq).sqrt();
-    let points_min = if range_m < SPARSE_FROM_M { POINTS_MIN_NEAR } else { POINTS_MIN_FAR };
-    if whole.points < points_min {
+    if whole.points < points_min(range_m, returns) {
         return None;
     }
     let [low, high] = [whole.low, whole.high].map(|p| Vector3::from(p.map(f64::from)));
@@ -300,6 +327,19 @@ mod tests {
             assert!((o.covariance - o.covariance.transpose()).norm() < 1e-12 && o.covariance.cholesky().is_some());
         }
         assert_eq!(found, find(&cloud), "the same sweep gives the same list");
+    }
+
+    #[test]
+    fn what_few_returns_show_is_believed_after_several_sweeps() {
+        let mut cloud = ground();
+        // A pole that three rows of a coarse LiDAR hit once each, and a single return.
+        cloud.xyz.extend([[20.0, 0.0, -1.2], [20.0, 0.0, -0.8], [20.0, 0.0, -0.4], [15.0, 3.0, -0.9]]);
+        let found = find(&cloud);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(!found[0].is_sure(1) && found[0].is_sure(2) && found[0].is_sure(u32::MAX));
+        // So little of something near, or in a sweep of many returns, is nothing.
+        assert_eq!((points_min(20.0, 30_000), points_min(8.0, 30_000), points_min(15.0, 120_000)), (2, 4, 5));
+        assert_eq!((points_min(5.0, 120_000), points_min(50.0, 120_000)), (POINTS_SURE_NEAR, POINTS_MIN));
     }
 
     #[test]

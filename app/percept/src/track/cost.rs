@@ -7,7 +7,7 @@
 use nalgebra::Vector3;
 
 use super::box_filter::BoxFilter;
-use super::cuts::{Cuts, Picture};
+use super::cuts::{Cuts, Picture, SideEnd};
 use super::kind::Kind;
 use super::lifecycle::TrackPhase;
 use super::motion::{GATE_D2, Measured};
@@ -55,6 +55,8 @@ pub(super) struct Prepared {
     pub(super) beside: Cuts,
     /// Whether anything hides one of its sides, or seems as near there: then its range may be that thing's.
     pub(super) emerging: bool,
+    /// What its left and right side end at.
+    pub(super) ends: [SideEnd; 2],
     /// How far its position is from the vehicle's origin, metres.
     pub(super) range_m: Option<f64>,
     pub(super) score: f32,

@@ -25,6 +25,18 @@ pub(super) struct Picture {
     height: f32,
 }
 
+/// What one side of a box ends at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SideEnd {
+    /// The object's own side.
+    #[default]
+    Own,
+    /// Something nearer, or something larger that seems as near: the object may go on behind it.
+    Hidden,
+    /// The picture's edge.
+    Picture,
+}
+
 /// Which ends of a span, left and right or top and bottom, the picture's edges cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct CutEnds {
@@ -54,6 +66,15 @@ impl CutEnds {
             (false, true) => (low, high + missing),
             (true, true) => (low - missing / 2.0, high + missing / 2.0),
         }
+    }
+
+    /// What the two ends are, of which the picture cuts these and something nearer those that are `hidden`.
+    pub(super) fn ends(self, hidden: Self) -> [SideEnd; 2] {
+        [(self.low, hidden.low), (self.high, hidden.high)].map(|end| match end {
+            (true, _) => SideEnd::Picture,
+            (false, true) => SideEnd::Hidden,
+            (false, false) => SideEnd::Own,
+        })
     }
 
     pub(super) fn any(self) -> bool {
@@ -101,11 +122,17 @@ pub(super) enum Hides {
     Yes,
 }
 
-/// Whether `near` hides `far` where their boxes meet, each a box with its range in metres.
-pub(super) fn hides((near, near_m): (&BoxPx, f64), (far, far_m): (&BoxPx, f64)) -> Hides {
+/// Whether `near` hides `far` where their boxes meet, each a box with its range in metres, as far as `far` is large enough to say
+/// by how much.
+pub(super) fn hides(near: (&BoxPx, f64), far: (&BoxPx, f64)) -> Hides {
+    if far.0.height() < HIDDEN_HEIGHT_MIN_PX { Hides::No } else { stands_before(near, far) }
+}
+
+/// Whether `near` stands before `far` where their boxes meet, however small.
+pub(super) fn stands_before((near, near_m): (&BoxPx, f64), (far, far_m): (&BoxPx, f64)) -> Hides {
     let (a, b) = (near, far);
     let meet = a.x0 <= b.x1 + CUT_PX && a.x1 >= b.x0 - CUT_PX && a.y0 <= b.y1 + CUT_PX && a.y1 >= b.y0 - CUT_PX;
-    if !meet || far.height() < HIDDEN_HEIGHT_MIN_PX {
+    if !meet {
         Hides::No
     } else if near_m + NEARER_M < far_m {
         Hides::Yes

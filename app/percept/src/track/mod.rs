@@ -26,6 +26,7 @@ mod tracker;
 pub use assignment::{AssignmentSolver, FORBIDDEN, Pair};
 pub use box_filter::BoxGrowth;
 pub use config::TrackerConfig;
+pub use cuts::SideEnd;
 pub use ego::VehicleTwist;
 pub use kind::speed_sigma_mps;
 pub use kinematics::{Kinematics, RelativeVelocity};

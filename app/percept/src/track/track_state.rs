@@ -3,6 +3,7 @@
 use super::box_filter::{BoxFilter, BoxGrowth};
 use super::config::TrackerConfig;
 use super::cost::Prepared;
+use super::cuts::SideEnd;
 use super::ego::Ego;
 use super::kinematics::Kinematics;
 use super::lifecycle::{TrackEvent, TrackPhase};
@@ -34,6 +35,8 @@ pub struct TrackOutput {
     pub growth: Option<BoxGrowth>,
     /// What became of the observation's position.
     pub position_use: PositionUse,
+    /// What the left and right side of the observation's box end at.
+    pub ends: [SideEnd; 2],
 }
 
 /// A look at a live track, seen or coasting: for viewers.
@@ -206,6 +209,7 @@ impl Track {
             kinematics: self.kinematics(ego),
             growth: self.boxes.as_ref().filter(|_| self.hits > 1).map(BoxFilter::growth),
             position_use: self.position_use,
+            ends: [SideEnd::Own; 2],
         }
     }
 

@@ -5,7 +5,7 @@ use nalgebra::{Isometry3, Matrix3, Rotation3};
 use super::associate::Associator;
 use super::config::TrackerConfig;
 use super::cost::{Gate, Prepared};
-use super::cuts::{Cuts, Hides, Picture, hides};
+use super::cuts::{CutEnds, Cuts, Hides, Picture, hides, stands_before};
 use super::ego::{Ego, GroundFrame};
 use super::kind::Kind;
 use super::lifecycle::{TrackIds, TrackPhase};
@@ -256,6 +256,7 @@ impl Tracker {
                     cuts,
                     beside: cuts,
                     emerging: false,
+                    ends: cuts.x.ends(CutEnds::default()),
                     range_m: seen.position.map(|m| m.point.xyz.norm()),
                     score: seen.score,
                     listed: seen.listed,
@@ -276,7 +277,8 @@ impl Tracker {
             let Prepared { bbox: Some(bbox), range_m: Some(range_m), mut cuts, .. } = self.prepared[far] else {
                 continue;
             };
-            let mut beside = cuts;
+            let (by_picture, mut beside) = (cuts, cuts);
+            let mut hidden = Cuts::default();
             for near in &self.prepared {
                 let Some((other, other_m)) = near.bbox.zip(near.range_m) else { continue };
                 match hides((&other, other_m), (&bbox, range_m)) {
@@ -287,9 +289,13 @@ impl Tracker {
                     Hides::IfRangesErr => beside.add_hidden_by(&bbox, &other),
                     Hides::No => {}
                 }
+                if stands_before((&other, other_m), (&bbox, range_m)) != Hides::No {
+                    hidden.add_hidden_by(&bbox, &other);
+                }
             }
             let emerging = beside != self.prepared[far].cuts;
-            self.prepared[far] = Prepared { cuts, beside, emerging, ..self.prepared[far] };
+            let ends = by_picture.x.ends(hidden.x);
+            self.prepared[far] = Prepared { cuts, beside, emerging, ends, ..self.prepared[far] };
         }
     }
 
@@ -361,7 +367,7 @@ impl Tracker {
         for (seen, track_of) in self.prepared.iter().zip(&self.track_of) {
             let track = track_of.and_then(|t| self.tracks.get(t as usize));
             if let (Some(track), Some(slot)) = (track, out.get_mut(seen.index as usize)) {
-                *slot = track.output(&self.ego);
+                *slot = TrackOutput { ends: seen.ends, ..track.output(&self.ego) };
             }
         }
     }

@@ -40,6 +40,15 @@ pub enum CanError {
     },
 }
 
+impl CanError {
+    /// Whether the interface may take messages again by itself: it is down (by hand, or off the bus until it is started anew), or full.
+    pub fn is_passing(&self) -> bool {
+        let Self::Interface { source, .. } = self else { return false };
+        let full = source.raw_os_error() == Some(ENOBUFS);
+        full || matches!(source.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::NetworkDown)
+    }
+}
+
 /// One way out.
 #[derive(Debug)]
 pub enum CanBus {
@@ -60,6 +69,9 @@ pub enum CanBus {
     },
 }
 
+/// Linux's ENOBUFS, of asm-generic/errno.h: the interface's queue is full, as nobody on the bus takes what was sent before.
+const ENOBUFS: i32 = 105;
+
 /// The interface's name in logs.
 const LOG_INTERFACE: &str = "can0";
 
@@ -77,11 +89,12 @@ impl CanBus {
     /// An interface that is up, e.g. `can0` or `vcan0`.
     #[cfg(all(target_os = "linux", feature = "socketcan"))]
     pub fn socket(interface: &str) -> Result<Self, CanError> {
-        use socketcan::Socket;
+        use socketcan::{Socket, SocketOptions};
         let failed = |source| CanError::Interface { interface: interface.to_owned(), source };
         let socket = socketcan::CanSocket::open(interface).map_err(failed)?;
-        // A bus without a partner must not hold up perception.
+        // A bus without a partner must not hold up perception, and what others send is not ours to keep.
         socket.set_nonblocking(true).map_err(failed)?;
+        socket.set_filter_drop_all().map_err(failed)?;
         Ok(Self::Socket { interface: interface.to_owned(), socket })
     }
 
@@ -126,9 +139,20 @@ fn write_socket(socket: &socketcan::CanSocket, frame: &CanFrame) -> io::Result<(
     let invalid = || io::Error::from(io::ErrorKind::InvalidInput);
     let id = StandardId::new(frame.id).ok_or_else(invalid)?;
     let frame = socketcan::CanFrame::new(id, &frame.data).ok_or_else(invalid)?;
-    match socket.write_frame(&frame) {
-        // The bus is congested: a cyclic message is worth nothing later.
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
-        other => other,
+    socket.write_frame(&frame)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interface_that_is_down_or_full_comes_back_and_one_that_is_gone_does_not() {
+        let of = |code| CanError::Interface { interface: "can0".to_owned(), source: io::Error::from_raw_os_error(code) };
+        // EAGAIN, ENETDOWN, ENOBUFS; ENODEV, ENXIO.
+        assert!([11, 100, 105].into_iter().all(|code| of(code).is_passing()));
+        assert!([19, 6].into_iter().all(|code| !of(code).is_passing()));
+        let log = CanError::Log { path: "can.log".into(), source: io::Error::from_raw_os_error(11) };
+        assert!(!log.is_passing());
     }
 }

@@ -51,13 +51,18 @@ pub struct CanSink {
     /// Whether perception has said anything since the last cycle.
     advanced: bool,
     frames: u64,
+    /// Whether cycles go by a clock: then a bus that takes nothing for a while is no failure.
+    live: bool,
+    /// Frames that a bus did not take, and why the last of them.
+    unsent: u64,
+    refusal: Option<CanError>,
 }
 
 impl CanSink {
     /// To all of `buses`.
     pub fn new(config: CanConfig, buses: Vec<CanBus>) -> Self {
         let (newest, tick, due, counter) = (BTreeMap::new(), None, None, COUNTER_MAX);
-        Self { config, buses, newest, tick, due, counter, advanced: false, frames: 0 }
+        Self { config, buses, newest, tick, due, counter, advanced: false, frames: 0, live: false, unsent: 0, refusal: None }
     }
 
     /// Takes in a report of a replay, after sending the cycles that were due before it.
@@ -92,13 +97,25 @@ impl CanSink {
         self.due
     }
 
-    /// Sends a live run's cycle where one is due at `now`. Cycles that were missed are not sent late.
-    pub fn cycle(&mut self, now: Timestamp) -> Result<(), CanError> {
-        let Some(due) = self.due.filter(|due| *due <= now) else { return Ok(()) };
+    /// Frames that a bus did not take so far.
+    pub fn unsent(&self) -> u64 {
+        self.unsent
+    }
+
+    /// Why a bus did not take a frame since this was asked last.
+    pub fn take_refusal(&mut self) -> Option<CanError> {
+        self.refusal.take()
+    }
+
+    /// Sends a live run's cycle where one is due at `now`; answers whether. Cycles that were missed are not sent late, nor is what a
+    /// bus did not take.
+    pub fn cycle(&mut self, now: Timestamp) -> Result<bool, CanError> {
+        let Some(due) = self.due.filter(|due| *due <= now) else { return Ok(false) };
+        self.live = true;
         self.send(now)?;
         let next = due.plus_seconds(self.config.cycle_s);
         self.due = Some(if next > now { next } else { now.plus_seconds(self.config.cycle_s) });
-        Ok(())
+        Ok(true)
     }
 
     /// Sends the cycle of a replay's last report.
@@ -128,7 +145,14 @@ impl CanSink {
         }
         for frame in self.frames(now) {
             for bus in &mut self.buses {
-                bus.send(now, &frame)?;
+                match bus.send(now, &frame) {
+                    // A cyclic message is worth nothing later.
+                    Err(error) if self.live && error.is_passing() => {
+                        self.unsent += 1;
+                        self.refusal = Some(error);
+                    }
+                    other => other?,
+                }
             }
             self.frames += 1;
         }
