@@ -289,7 +289,7 @@ fn live_beside(folder: &Path, products: usize) -> (Vec<Value>, Vec<Value>, PathB
     let (launch, out) = (folder.join(&name).with_extension("toml"), folder.join(&name).join("out"));
     let text = format!(
         "[[camera]]\nworld = {:?}\nname = \"front\"\nsize = [64, 64]\nhz = 10\n[[model]]\npath = \"truth\"\n\
-         [[model]]\npath = {net:?}\nintra_threads = 1\n[output]\ndir = {out:?}\n[live]\nseconds = 6\n",
+         [[model]]\npath = {net:?}\nintra_threads = 1\n[output]\ndir = {out:?}\n[live]\nseconds = 7\n",
         root().join("launch/worlds/street.toml"),
     );
     std::fs::write(&launch, text).unwrap();
@@ -303,7 +303,8 @@ fn live_beside(folder: &Path, products: usize) -> (Vec<Value>, Vec<Value>, PathB
 fn a_slow_network_on_clips_slows_no_frame() {
     let folder = tempfile::tempdir().unwrap();
     let (frames, answers, out) = live_beside(folder.path(), 120);
-    let seen: Vec<i64> = frames.iter().filter(|l| l.get("objects").is_some()).filter_map(|l| l["t_ns"].as_i64()).collect();
+    let seen: Vec<i64> =
+        frames.iter().filter(|l| l.get("objects").is_some()).filter_map(|l| l["t_ns"].as_i64()).collect();
     let stamps: Vec<i64> = answers.iter().filter_map(|a| a["t_ns"].as_i64()).collect();
     // It is slow indeed: of eight clips a second it answers few, and each about a newer moment.
     let apart_ms = |t: &[i64]| t.windows(2).map(|w| (w[1] - w[0]) / 1_000_000).min().unwrap_or(i64::MAX);

@@ -15,7 +15,7 @@ const PLANTED: [(&str, f64, f64, f64); 5] = [
     ("cone", 38.0, -1.3, 13.0),
     ("crate", 46.0, 1.6, 17.0),
     ("branch", 56.0, -2.35, 20.0),
-    ("wall", 75.0, 0.0, 30.0),
+    ("wall", 75.0, 0.0, 28.0),
 ];
 /// Nearer than this a thing lies under the bonnet, metres.
 const NEAREST_M: f64 = 5.0;
@@ -27,7 +27,7 @@ const SAME_M: f64 = 2.0;
 fn drive(folder: &Path, world: &str) -> PathBuf {
     let scenario = root().join(world);
     let out = folder.join(scenario.file_stem().unwrap()).with_extension("mcap");
-    let words = ["--size", "160x96", "--beams", "32", "--columns", "1024", "--seconds", "7.5", "--out"];
+    let words = ["--size", "160x96", "--beams", "32", "--columns", "1024", "--seconds", "7.9", "--out"];
     let words = ["world".as_ref(), scenario.as_os_str()].into_iter().chain(words.map(std::ffi::OsStr::new));
     let said = ocellus(words.chain([out.as_os_str()]));
     assert_eq!(said.code, 0, "{}\n{}", said.out, said.err);

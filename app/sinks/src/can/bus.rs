@@ -148,7 +148,8 @@ mod tests {
 
     #[test]
     fn an_interface_that_is_down_or_full_comes_back_and_one_that_is_gone_does_not() {
-        let of = |code| CanError::Interface { interface: "can0".to_owned(), source: io::Error::from_raw_os_error(code) };
+        let of =
+            |code| CanError::Interface { interface: "can0".to_owned(), source: io::Error::from_raw_os_error(code) };
         // EAGAIN, ENETDOWN, ENOBUFS; ENODEV, ENXIO.
         assert!([11, 100, 105].into_iter().all(|code| of(code).is_passing()));
         assert!([19, 6].into_iter().all(|code| !of(code).is_passing()));

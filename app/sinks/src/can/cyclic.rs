@@ -62,7 +62,19 @@ impl CanSink {
     /// To all of `buses`.
     pub fn new(config: CanConfig, buses: Vec<CanBus>) -> Self {
         let (newest, tick, due, counter) = (BTreeMap::new(), None, None, COUNTER_MAX);
-        Self { config, buses, newest, tick, due, counter, advanced: false, frames: 0, live: false, unsent: 0, refusal: None }
+        Self {
+            config,
+            buses,
+            newest,
+            tick,
+            due,
+            counter,
+            advanced: false,
+            frames: 0,
+            live: false,
+            unsent: 0,
+            refusal: None,
+        }
     }
 
     /// Takes in a report of a replay, after sending the cycles that were due before it.
