@@ -201,6 +201,9 @@ fn text((whole, twins): (&Twin<'_>, &[Twin<'_>]), list: &[Judged], set: Option<&
     for (name, pick) in rows {
         let first = list.first().and_then(|j| pick(&j.verdict).0);
         line(name, shown(first, 4), list.iter().map(|j| shown(pick(&j.verdict).1, 4)).collect());
+        if name == "AP" {
+            line("  difference, 95 %", "-".to_owned(), list.iter().map(between).collect());
+        }
     }
     let own: [(&str, usize, Own); 3] = [
         ("boxes both see", 3, |v| v.agreement),
@@ -217,6 +220,11 @@ fn text((whole, twins): (&Twin<'_>, &[Twin<'_>]), list: &[Judged], set: Option<&
         out += &details(twin, judged, set.filter(|_| i == 0));
     }
     out
+}
+
+/// The interval of the difference in AP.
+fn between(judged: &Judged) -> String {
+    judged.verdict.ap.interval.map_or_else(|| "undefined".to_owned(), |i| format!("{:+.4} to {:+.4}", i.low, i.high))
 }
 
 fn details(twin: &Twin<'_>, judged: &Judged, set: Option<&CalibrationSet>) -> String {
