@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow};
 use clap::Args;
+use ocellus_world::{EGO_CENTRE_AHEAD_M, EGO_SIZE_M, EGO_WHEELBASE_M};
 
 use crate::exit::{self, Outcome};
-use crate::launch::file::ModelTable;
-use crate::launch::{LaunchFile, Plan};
+use crate::launch::file::{ModelTable, SpeedValue};
+use crate::launch::{LaunchFile, Plan, VehicleTable};
 use crate::wire;
 
 /// The drive and the student that ship with the project, in its folder.
@@ -40,6 +41,9 @@ impl Demo {
         let viewer = !self.no_viewer && has_viewer();
         let mut file = LaunchFile::default();
         file.source.drive = Some(drive);
+        // At the pace of the drive: ages are then those of a running vehicle, and the viewer shows it as it happens.
+        file.source.speed = Some(SpeedValue::Factor(1.0));
+        file.vehicle = vehicle();
         file.model = vec![ModelTable { path: student, ..ModelTable::default() }];
         file.output.dir = Some(self.out.clone());
         file.output.save = Some(!viewer);
@@ -54,6 +58,18 @@ impl Demo {
             println!("  to see it  pip install rerun-sdk==0.36.3 && rerun {}", self.out.join("drive.rrd").display());
         }
         Ok(summary.outcome())
+    }
+}
+
+/// The outline of the world's own car.
+fn vehicle() -> VehicleTable {
+    let [length_m, width_m, _] = EGO_SIZE_M;
+    VehicleTable {
+        width_m: Some(width_m),
+        wheelbase_m: Some(EGO_WHEELBASE_M),
+        front_m: Some(EGO_CENTRE_AHEAD_M + 0.5 * length_m),
+        rear_axle_m: Some(0.0),
+        ..VehicleTable::default()
     }
 }
 

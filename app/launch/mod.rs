@@ -14,7 +14,7 @@ pub mod plan;
 pub mod text;
 mod udp;
 
-pub use assess::AssessPlan;
+pub use assess::{AssessPlan, VehicleTable};
 pub use can::CanPlan;
 pub use clips::ClipsPlan;
 pub use engines::{EnginesPlan, Fallback};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ocellus_percept::assess::{
-    AssessConfig, Assessor, ClosingMotion, EgoMotion, Sides, Subject, TtcConfig, VehicleShape, Way,
+    AssessConfig, Assessor, ClosingMotion, Corridor, EgoMotion, Extent, Sides, Subject, TtcConfig, VehicleShape, Way,
 };
 use ocellus_percept::fuse::GroundPlane;
 use ocellus_percept::report::Object;
@@ -53,8 +53,8 @@ pub struct Ahead {
 pub struct Listed<'a> {
     /// The track.
     pub tracked: &'a TrackOutput,
-    /// How far its near face reaches to the right (negative) and left of its surface point, metres, where measured.
-    pub across_m: Option<[f64; 2]>,
+    /// How far what is seen of it reaches, where measured.
+    pub extent: Option<Extent>,
     /// Its sides as its box shows them.
     pub sides: Option<Sides>,
     /// Growth of its box, for boxes straight ahead.
@@ -98,10 +98,15 @@ impl Assess {
         Ahead { nearest, way: Some(self.assessor.way(self.ground)) }
     }
 
+    /// The swept path of this report.
+    pub fn corridor(&self) -> &Corridor {
+        self.assessor.corridor()
+    }
+
     /// Whether something at `point` that reaches `across_m` right (negative) and left of it is ahead and not further than
     /// `margin_m` beside the corridor of this report.
     pub fn is_near_way(&self, point: &Point3<Vehicle>, across_m: [f64; 2], margin_m: f64) -> bool {
-        let corridor = self.assessor.corridor();
+        let corridor = self.corridor();
         let Some(place) = corridor.place(point.xyz.x, point.xyz.y) else { return false };
         let ([right, left], [reach_right, reach_left]) = (corridor.reach_m(), across_m);
         place.gap_m >= 0.0
@@ -124,7 +129,7 @@ impl Assess {
             distance,
             surface: object.position_m.map(|[x, y, z]| Point3::new(x, y, z)),
             kinematics: tracked.kinematics.as_ref(),
-            across_m: listed.across_m.unwrap_or([-HALF_ACROSS_M, HALF_ACROSS_M]),
+            extent: listed.extent.unwrap_or_else(|| Extent::face([-HALF_ACROSS_M, HALF_ACROSS_M])),
             sides: listed.sides,
             growth: listed.growth,
             confirmed,

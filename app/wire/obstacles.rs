@@ -1,5 +1,6 @@
 //! Obstacles without a class, from points alone: how the tracker sees them, and how they are listed.
 
+use ocellus_percept::assess::Extent;
 use ocellus_percept::fuse::Obstacle;
 use ocellus_percept::report::{DistanceSource, Object};
 use ocellus_percept::track::{Observation, PositionMeasurement, TrackOutput};
@@ -43,7 +44,8 @@ pub fn object(obstacle: &Obstacle, tracked: &TrackOutput, assess: &mut Assess) -
         risk: None,
         why: None,
     };
-    assess.apply(&mut object, &Listed { tracked, across_m: Some(across_m(obstacle)), sides: None, growth: None });
+    let extent = Some(Extent::face(across_m(obstacle)));
+    assess.apply(&mut object, &Listed { tracked, extent, sides: None, growth: None });
     Some(object)
 }
 

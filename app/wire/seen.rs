@@ -64,7 +64,7 @@ impl Warnings {
         let Some(risk) = object.risk else { return };
         let began = *self.began.get_or_insert(t);
         let before = self.reached.get(&object.track).copied();
-        if risk < Risk::Warn || before.is_some_and(|before| before >= risk) {
+        if risk < Risk::Watch || before.is_some_and(|before| before >= risk) {
             return;
         }
         self.reached.insert(object.track, risk);
@@ -75,7 +75,7 @@ impl Warnings {
         if let Some(count) = before.and_then(|before| self.counts.get_mut(&before)) {
             *count -= 1;
         }
-        if self.worst.as_ref().is_none_or(|(worst, _)| risk > *worst) {
+        if risk >= Risk::Warn && self.worst.as_ref().is_none_or(|(worst, _)| risk > *worst) {
             let distance = object.distance_m.map_or_else(String::new, |d| format!(", {d:.1} m away"));
             let after_s = t.seconds_since(began);
             self.worst = Some((risk, format!("{} {}{distance}, {after_s:.1} s in", object.class, object.track)));
@@ -91,10 +91,12 @@ impl Warnings {
     /// The same for people.
     pub fn text(&self) -> Option<String> {
         self.began?;
-        let Some((_, worst)) = &self.worst else { return Some("none".to_owned()) };
-        let counted = self.counts.iter().rev().filter(|(_, count)| **count > 0);
+        let watched = self.counts.get(&Risk::Watch).filter(|count| **count > 0);
+        let watched = watched.map_or_else(String::new, |count| format!(" ({count} watched)"));
+        let Some((_, worst)) = &self.worst else { return Some(format!("none{watched}")) };
+        let counted = self.counts.iter().rev().filter(|(risk, count)| **risk >= Risk::Warn && **count > 0);
         let counts: Vec<String> = counted.map(|(risk, count)| format!("{count} {}", risk.name())).collect();
-        Some(format!("{}; first at its worst: {worst}", counts.join(", ")))
+        Some(format!("{}{watched}; first at its worst: {worst}", counts.join(", ")))
     }
 }
 
@@ -118,13 +120,15 @@ mod tests {
     fn a_track_is_counted_once_at_its_worst() {
         let (watch, warn, critical) = (Some(Risk::Watch), Some(Risk::Warn), Some(Risk::Critical));
         let told = warnings(&[(0, 1, watch), (10, 7, warn), (12, 7, critical), (13, 7, warn), (14, 8, warn)]);
-        assert_eq!(told.text().unwrap(), "1 critical, 1 warn; first at its worst: truck 7, 4.0 m away, 1.2 s in");
+        let text = "1 critical, 1 warn (1 watched); first at its worst: truck 7, 4.0 m away, 1.2 s in";
+        assert_eq!(told.text().unwrap(), text);
         assert_eq!(told.counts().unwrap(), BTreeMap::from([("critical", 1), ("warn", 1)]));
     }
 
     #[test]
     fn no_warning_is_not_the_same_as_no_assessment() {
         assert_eq!(warnings(&[(0, 1, Some(Risk::Clear))]).text().unwrap(), "none");
+        assert_eq!(warnings(&[(0, 1, Some(Risk::Watch))]).text().unwrap(), "none (1 watched)");
         assert!(warnings(&[(0, 1, None)]).text().is_none());
     }
 }

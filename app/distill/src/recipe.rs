@@ -125,6 +125,10 @@ impl Default for DataTable {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainTable {
+    /// Name of a finished training of the same network, on pictures of whatever size, whose averaged weights this one
+    /// starts from; none for random ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start: Option<String>,
     /// Steps in all.
     pub steps: usize,
     /// Pictures a step.
@@ -150,6 +154,7 @@ pub struct TrainTable {
 impl Default for TrainTable {
     fn default() -> Self {
         Self {
+            start: None,
             steps: 2000,
             batch: 16,
             rate: 2e-3,

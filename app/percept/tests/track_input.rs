@@ -219,6 +219,31 @@ fn a_change_of_source_neither_breaks_the_state_nor_feigns_a_speed() {
 }
 
 #[test]
+fn what_lidar_told_stays_when_a_poorer_source_comes_between() {
+    let mut bench = Bench::new();
+    let seen = |x: f64, sigma: f64, source| {
+        let origin = Point3::new(0.0, 0.0, 0.0);
+        let m = PositionMeasurement::along_ray(Point3::new(x, 0.0, 0.5), origin, (sigma, 0.3), source);
+        Observation { position: Some(m), ..boxed(300.0, 0.9) }
+    };
+    for k in 0..40_u32 {
+        let t = f64::from(k) * 0.1;
+        let x = 30.0 + t;
+        // Two frames in five have only a depth map, 7 m too far, which says so of itself.
+        let poor = matches!(k % 5, 2 | 3);
+        let (x, sigma, source) =
+            if poor { (x + 7.0, 4.0, DistanceSource::DepthScaled) } else { (x, 0.4, DistanceSource::Lidar) };
+        bench.step(t, &[seen(x, sigma, source)]);
+        let kinematics = bench.out[0].kinematics.unwrap();
+        if k > 15 {
+            let v = kinematics.velocity.map(|v| v.mps.x);
+            assert!(v.is_some_and(|v| (v - 1.0).abs() < 0.6), "frame {k}: {v:?}");
+            assert!((kinematics.position.xyz.x - (30.0 + t)).abs() < 0.6, "frame {k}: {:?}", kinematics.position);
+        }
+    }
+}
+
+#[test]
 fn braking_ahead_is_followed() {
     // Deceleration, whether over ground, and the lag allowed meanwhile.
     for (deceleration, over_ground, allowed) in [(8.0, false, 1.5), (8.0, true, 2.3), (2.0, true, 0.8)] {

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use ocellus_percept::assess::{ClosingMotion, Sides};
+use ocellus_percept::assess::{ClosingMotion, Corridor, Extent, Offset, OnPath, Sides};
 use ocellus_percept::depth::DepthMap;
 use ocellus_percept::detection::{BoxPx, Detection};
-use ocellus_percept::fuse::{Distance, FrameContext, Other, Sweep};
+use ocellus_percept::fuse::{Distance, FrameContext, Other, Outline, Sweep};
 use ocellus_percept::report::{DistanceSource, Object};
 use ocellus_percept::space::camera::centred_from_continuous;
 use ocellus_percept::space::{Camera, CameraMount, Lens, Lidar, Odom, Optical, Point3, Transform, Vehicle};
@@ -76,17 +76,27 @@ impl Moment<'_> {
         column >= bbox.x0 && column <= bbox.x1
     }
 
-    /// How far the near face reaches to the right (negative) and left of the surface point, metres: as measured, else by the
-    /// box, which shows the far sides of things as well and is not believed beyond half a lorry's width.
-    fn across_m(&self, measured: &Measured, bbox: &BoxPx) -> Option<[f64; 2]> {
-        let (surface, camera) = (measured.surface?, self.camera?);
+    /// How far what is seen of the object reaches, along the path: as measured, else by the box, which shows the far sides of
+    /// things as well and is not believed beyond half a lorry's width.
+    fn extent(&self, measured: &Measured, bbox: &BoxPx, corridor: &Corridor) -> Option<Extent> {
+        measured.surface?;
         let vehicle_from_optical = self.mount?.optical_from_vehicle?.inverse();
-        if let Some(ends) = measured.distance.face_ends {
-            let [a, b] = ends.map(|end| vehicle_from_optical.apply(&end).xyz.y - surface.xyz.y);
-            return Some([a.min(b).min(0.0), a.max(b).max(0.0)]);
+        if let Some(Outline { face, ends }) = &measured.distance.outline {
+            let place = |p: &Point3<Optical>| {
+                let p = vehicle_from_optical.apply(p).xyz;
+                corridor.place(p.x, p.y)
+            };
+            // All as measured: what was moved since is the surface point, with all of the object.
+            let surface = place(&measured.distance.surface)?;
+            let offset = |p: &Point3<Optical>| {
+                let OnPath { gap_m, left_m, .. } = place(p)?;
+                Some(Offset { along_m: gap_m - surface.gap_m, left_m: left_m - surface.left_m })
+            };
+            let pair = |[right, left]: &[Point3<Optical>; 2]| Some([offset(right)?, offset(left)?]);
+            return Some(Extent::new(pair(face)?, pair(ends)?));
         }
-        let half = (0.5 * f64::from(bbox.width()) / camera.fx * measured.distance.range_m).min(HALF_WIDTH_MAX_M);
-        Some([-half, half])
+        let half = (0.5 * f64::from(bbox.width()) / self.camera?.fx * measured.distance.range_m).min(HALF_WIDTH_MAX_M);
+        Some(Extent::face([-half, half]))
     }
 
     /// Where the box's sides are at the distance of the near face, and what they end at, right and left of the vehicle.
@@ -318,9 +328,9 @@ impl Perceive {
             .growth
             .filter(|_| kinematics.is_none() && moment.is_ahead(&detection.bbox, size))
             .and_then(|growth| ClosingMotion::from_growth(&growth, &detection.bbox, (size.0 as u32, size.1 as u32)));
-        let across_m = measured.and_then(|m| moment.across_m(m, &detection.bbox));
+        let extent = measured.and_then(|m| moment.extent(m, &detection.bbox, self.parts.assess.corridor()));
         let sides = measured.and_then(|m| moment.sides(m, &detection.bbox, tracked.ends));
-        self.parts.assess.apply(&mut object, &Listed { tracked, across_m, sides, growth });
+        self.parts.assess.apply(&mut object, &Listed { tracked, extent, sides, growth });
         Some(object)
     }
 }

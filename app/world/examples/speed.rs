@@ -1,5 +1,5 @@
 //! How fast pictures and sweeps are made: wall and CPU time per frame, variants taking turns so that a busy machine
-//! treats them alike. `speed [FRAMES] [SCENARIO.toml]`; set RAYON_NUM_THREADS to choose the number of threads.
+//! treats them alike. `speed [FRAMES] [SCENARIO.toml [NAME]]`, the variants whose name holds NAME; set RAYON_NUM_THREADS to choose the number of threads.
 
 use std::time::Instant;
 
@@ -33,8 +33,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ("256x160 full", 256, 160, Quality::FULL),
         ("256x160 fast", 256, 160, Quality::FAST),
     ];
+    let wanted = |name: &str| args.get(2).is_none_or(|part| name.contains(part.as_str()));
     let mut truth = CameraTruth::default();
-    for (name, width, height, quality) in variants {
+    for (name, width, height, quality) in variants.into_iter().filter(|v| wanted(v.0)) {
         let setup = rig::front_camera(width, height);
         let mut buffers = RenderBuffers::new();
         world.snapshot(0.0).render(&setup, quality, &mut buffers, &mut truth);
@@ -48,7 +49,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         report(name, &mut walls, cpu_s() - cpu);
     }
     let (mut cloud, mut labels) = (Cloud::default(), SweepTruth::default());
-    for beams in [16, 32, 64] {
+    for beams in [16, 32, 64].into_iter().filter(|_| wanted("LiDAR")) {
         let setup = rig::roof_lidar(beams);
         world.sweep(0.0, &setup, &mut cloud, &mut labels);
         let (mut walls, cpu) = (Vec::new(), cpu_s());

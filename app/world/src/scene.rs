@@ -41,9 +41,13 @@ pub struct CameraSetup {
 pub struct Quality {
     /// Samples a pixel, 1 to 4.
     pub samples: usize,
-    /// Cells on a side of the sun's shadow map, 64 to 4096.
+    /// Cells on a side of the sun's shadow map, 64 to 4096; no more than two for each column of the picture.
     pub shadow_cells: usize,
 }
+
+/// A finer shadow map than this shows nowhere in a picture: its cells are then as large, in pixels, as those of the largest map
+/// in a picture 512 wide.
+const CELLS_PER_COLUMN: usize = 2;
 
 impl Quality {
     /// For pictures that people look at and shipped students train on.
@@ -155,7 +159,8 @@ impl<'w> Scene<'w> {
         let Some((_, lens)) = lens.as_ref() else { return };
         let view = View::new(self, setup);
         let draws = self.draws(&view, lens);
-        let cells = quality.shadow_cells.clamp(64, 4096);
+        let columns = setup.camera.width as usize;
+        let cells = quality.shadow_cells.min(CELLS_PER_COLUMN * columns).clamp(64, 4096);
         let field = lens.field();
         rayon::join(|| visibility.find(lens, &draws), || self.cast_shadows(&view, field, (cells, shadows), corners));
         self.find_contacts(&view, contacts);

@@ -50,9 +50,17 @@ pub struct State {
 impl State {
     /// Before any step.
     pub fn new(graph: &Graph, seed: u64) -> Self {
-        let values = initial(graph, seed);
+        let running = graph.norms.iter().map(|&channels| Running::new(channels)).collect();
+        Self::at_start(initial(graph, seed), running)
+    }
+
+    /// Before any step of a training that goes on from what another one averaged.
+    pub fn from_averages(other: Self) -> Self {
+        Self::at_start(other.average, other.average_running)
+    }
+
+    fn at_start(values: Values, running: Vec<Running>) -> Self {
         let zeros: Values = values.iter().map(|v| vec![0.0; v.len()]).collect();
-        let running: Vec<Running> = graph.norms.iter().map(|&channels| Running::new(channels)).collect();
         Self {
             step: 0,
             first: zeros.clone(),

@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use crate::recipe::{Recipe, RecipeError};
 use crate::train::checkpoint::{self, CheckpointError};
+use crate::train::optimiser::State;
 use crate::train::{StepReport, TrainError, Trainer, network};
 
 /// The checkpoint's name in the folder.
@@ -31,6 +32,16 @@ pub enum RunError {
         /// What differs.
         what: String,
     },
+    /// The training to start from is not there, or of no use.
+    #[error("{path}: the recipe starts from the training {name:?}, and {what}", path = path.display())]
+    Start {
+        /// Its folder.
+        path: PathBuf,
+        /// Its name.
+        name: String,
+        /// What is wrong, and what to do.
+        what: String,
+    },
     /// The folder.
     #[error("{path}: {source}", path = path.display())]
     Folder {
@@ -42,20 +53,50 @@ pub enum RunError {
 }
 
 /// Opens the training of `recipe` in `folder`: at its checkpoint, or at its start where there is none. The number of steps
-/// may differ from the checkpoint's, so that a training can be prolonged or ended early.
+/// may differ from the checkpoint's, so that a training can be prolonged or ended early. A training that the recipe starts
+/// from is looked for beside `folder`, by its name.
 pub fn open(recipe: &Recipe, folder: &Path) -> Result<Trainer, RunError> {
     std::fs::create_dir_all(folder).map_err(|source| RunError::Folder { path: folder.to_owned(), source })?;
     let path = folder.join(CHECKPOINT);
     if !path.exists() {
-        return Ok(Trainer::new(recipe.clone(), None));
+        return Ok(Trainer::new(recipe.clone(), start(recipe, folder)?));
     }
-    let (text, state) = checkpoint::read(&path, |text| Recipe::parse(text).map(|r| network(&r)))??;
-    let mut before = Recipe::parse(&text)?;
+    let (mut before, state) = read(&path)?;
     before.train.steps = recipe.train.steps;
     if before != *recipe {
         return Err(RunError::Another { path, what: format!("it is called {:?}", before.name) });
     }
     Ok(Trainer::new(recipe.clone(), Some(state)))
+}
+
+/// A checkpoint's recipe and state.
+fn read(path: &Path) -> Result<(Recipe, State), RunError> {
+    let (text, state) = checkpoint::read(path, |text| Recipe::parse(text).map(|r| network(&r)))??;
+    Ok((Recipe::parse(&text)?, state))
+}
+
+/// The state to start from, where the recipe names one.
+fn start(recipe: &Recipe, folder: &Path) -> Result<Option<State>, RunError> {
+    let Some(name) = &recipe.train.start else {
+        return Ok(None);
+    };
+    let other = folder.with_file_name(name);
+    let refuse = |what: String| RunError::Start { path: other.clone(), name: name.clone(), what };
+    let path = other.join(CHECKPOINT);
+    if !path.exists() {
+        return Err(refuse(format!("that folder has no {CHECKPOINT}: run its recipe with this --out first")));
+    }
+    let (before, state) = read(&path)?;
+    if before.name != *name || before.network != recipe.network {
+        return Err(refuse(format!(
+            "the one there is {:?}, or its [network] is another: they must be equal",
+            before.name
+        )));
+    }
+    if state.step < before.train.steps {
+        return Err(refuse(format!("that stands at step {} of {}: finish it first", state.step, before.train.steps)));
+    }
+    Ok(Some(State::from_averages(state)))
 }
 
 /// Trains to the end, a checkpoint every so many steps and at the end. `watch` is told of each step and may stop the

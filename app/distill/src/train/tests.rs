@@ -58,6 +58,30 @@ fn a_training_cut_off_and_taken_up_ends_as_one_that_was_not() {
 }
 
 #[test]
+fn a_training_starts_from_another_of_other_pictures() {
+    let folder = Folder::new("start");
+    let (tiny, larger) = (folder.0.join("tiny"), folder.0.join("larger"));
+    let mut from = recipe(5);
+    from.train.start = Some("tiny".to_owned());
+    (from.name, from.data.size) = ("larger".to_owned(), [96, 128]);
+    let refused = |what: &str| {
+        let error = run::open(&from, &larger).err().unwrap();
+        assert!(matches!(error, RunError::Start { .. }) && error.to_string().contains(what), "{error}");
+    };
+    refused("has no checkpoint.bin");
+    let mut first = run::open(&recipe(3), &tiny).unwrap();
+    run::run(&recipe(3), &tiny, &mut first, |report| report.step < 2).unwrap();
+    refused("step 2 of 3");
+    run::run(&recipe(3), &tiny, &mut first, |_| true).unwrap();
+    let second = run::open(&from, &larger).unwrap();
+    assert_eq!((second.state().step, &second.state().values), (0, &first.state().average));
+    assert_eq!(second.state().running, first.state().average_running);
+    assert!(second.state().first.iter().flatten().all(|v| *v == 0.0));
+    let wider = Recipe { network: crate::recipe::NetworkTable { neck: 10, ..from.network.clone() }, ..from.clone() };
+    assert!(run::open(&wider, &larger).err().unwrap().to_string().contains("[network] is another"));
+}
+
+#[test]
 fn a_broken_checkpoint_is_refused_by_name() {
     let folder = Folder::new("broken");
     let recipe = recipe(1);

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::corridor::{Corridor, EgoMotion, VehicleShape};
+use super::extent::Extent;
 use super::risk::{Evidence, Risen, RiskConfig, RiskState};
 use super::side::{SideMotion, Sides};
 use super::threat::Threat;
@@ -44,8 +45,8 @@ pub struct Subject<'a> {
     pub surface: Option<Point3<Vehicle>>,
     /// Filtered state, where positions were measured.
     pub kinematics: Option<&'a Kinematics>,
-    /// How far its near face reaches right (negative) and left of the tracked point, metres.
-    pub across_m: [f64; 2],
+    /// How far what is seen of it reaches.
+    pub extent: Extent,
     /// Where its sides are and what they end at, where a camera that looks ahead shows them.
     pub sides: Option<Sides>,
     /// Growth of its box where there is no range, for boxes that lie straight ahead.
@@ -141,7 +142,7 @@ impl Assessor {
         let free_side = self.by_free_side(subject);
         let kinematics = free_side.as_ref().or(subject.kinematics);
         let ego = self.ego.as_ref();
-        let threat = kinematics.and_then(|k| Threat::new(k, subject.across_m, &self.corridor, ego, &self.config.ttc));
+        let threat = kinematics.and_then(|k| Threat::new(k, &subject.extent, &self.corridor, ego, &self.config.ttc));
         let growth = subject.growth.filter(|_| subject.kinematics.is_none());
         let (evidence, time, reason) = match (&threat, growth) {
             (Some(threat), _) => {
@@ -198,7 +199,8 @@ impl Assessor {
             threat.probability_within(c.warn_s).max(threat.probability_gap_too_short(a, c.latency_s + c.reaction_s));
         // Each level contains the next: rounding must not say otherwise.
         let warn = warn.max(critical);
-        Evidence { watch: threat.probability_within(c.watch_s).max(warn), warn, critical }
+        // What the driver is already stopping for is worth watching all the same.
+        Evidence { watch: threat.probability_as_is_within(c.watch_s).max(warn), warn, critical }
     }
 
     fn evidence_of_growth(&self, motion: &ClosingMotion, time: Option<&TimeToCollision>) -> Evidence {
@@ -228,7 +230,7 @@ impl Assessor {
 
     fn in_corridor(&self, subject: &Subject<'_>) -> bool {
         let Some(place) = subject.surface.and_then(|s| self.corridor.place(s.xyz.x, s.xyz.y)) else { return false };
-        let ([right, left], [reach_right, reach_left]) = (self.corridor.reach_m(), subject.across_m);
+        let ([right, left], [reach_right, reach_left]) = (self.corridor.reach_m(), subject.extent.across_m());
         place.gap_m >= 0.0 && place.left_m + reach_left > -right && place.left_m + reach_right < left
     }
 
@@ -276,7 +278,7 @@ mod tests {
             distance: Some((14.2, 0.1, DistanceSource::Lidar)),
             surface: Some(kinematics.position),
             kinematics: Some(kinematics),
-            across_m: [-0.9, 0.9],
+            extent: Extent::face([-0.9, 0.9]),
             sides: None,
             growth: None,
             confirmed: true,

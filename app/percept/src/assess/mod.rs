@@ -9,6 +9,7 @@
 mod alert;
 mod assessor;
 mod corridor;
+mod extent;
 mod risk;
 mod side;
 mod threat;
@@ -19,6 +20,7 @@ mod why;
 pub use alert::{AlertConfig, Alerts, Anticipated};
 pub use assessor::{AssessConfig, Assessment, Assessor, Subject};
 pub use corridor::{Corridor, EgoMotion, OnPath, VehicleShape};
+pub use extent::{Extent, Offset};
 pub use risk::{Evidence, Risen, RiskConfig, RiskState};
 pub use side::Sides;
 pub use threat::{Threat, stopping_distance_m};

@@ -8,6 +8,7 @@
 use nalgebra::{Matrix2, Vector2};
 
 use super::corridor::{Corridor, EgoMotion, OnPath};
+use super::extent::Extent;
 use super::ttc::{ClosingMotion, TimeToCollision, TtcConfig, normal_cdf, time_to_collision};
 use crate::track::Kinematics;
 
@@ -21,13 +22,12 @@ const EGO_DECELERATION_MIN_MPS2: f64 = 0.8;
 const ALONG_OVER_ACROSS: f64 = 3.0;
 /// ...so that its way across dies away with this time constant, seconds: half of a lane change.
 const SETTLING_S: f64 = 1.2;
-/// Side of an obstacle's near face, and how far it may reach, metres.
-const ACROSS_MAX_M: f64 = 3.0;
 
 /// An obstacle on the path, as the tracker knows it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Threat {
-    /// From the front along the path to the obstacle's nearest surface, metres; negative beside and behind the front.
+    /// From the front along the path to the obstacle's nearest surface in the corridor, or to the nearest of all where none will be
+    /// in it, metres; negative beside and behind the front.
     pub gap_m: f64,
     /// Offset of the surface point to the left of the path, metres.
     pub left_m: f64,
@@ -58,9 +58,19 @@ struct Across {
 }
 
 impl Across {
+    /// For how long it moves on across the path within `t_s`, were its rate to stay.
+    fn moves_for_s(&self, t_s: f64) -> f64 {
+        if self.settles { SETTLING_S * (1.0 - (-t_s / SETTLING_S).exp()) } else { t_s }
+    }
+
+    /// How far it moves to the left within `t_s`, metres.
+    fn moved_m(&self, t_s: f64) -> f64 {
+        self.left_mps * self.moves_for_s(t_s)
+    }
+
     /// The probability that the obstacle is in the corridor at time `t_s`.
     fn inside_at(&self, t_s: f64) -> f64 {
-        let t_s = if self.settles { SETTLING_S * (1.0 - (-t_s / SETTLING_S).exp()) } else { t_s };
+        let t_s = self.moves_for_s(t_s);
         let mean = self.left_m + self.left_mps * t_s;
         let var = self.var[0] + 2.0 * t_s * self.var[1] + t_s * t_s * self.var[2];
         let sigma = var.max(1e-6).sqrt();
@@ -87,11 +97,11 @@ impl Across {
 }
 
 impl Threat {
-    /// The threat of a tracked obstacle whose near face reaches `across_m` (right, negative, and left of its tracked point).
+    /// The threat of a tracked obstacle of some extent: of the part of it that will be in the corridor when the front gets there.
     /// `None` where its velocity is not known or the path gives it no place.
     pub fn new(
         object: &Kinematics,
-        across_m: [f64; 2],
+        extent: &Extent,
         corridor: &Corridor,
         ego: Option<&EgoMotion>,
         config: &TtcConfig,
@@ -109,15 +119,8 @@ impl Threat {
         let pp: Matrix2<f64> = flat(&object.position_covariance);
         let pv: Matrix2<f64> = flat(&velocity.cross_covariance);
         let vv: Matrix2<f64> = flat(&velocity.covariance);
-        let motion = ClosingMotion {
-            range: gap_m.max(0.0),
-            closing: -rate.x,
-            var_range: pp[(0, 0)],
-            covariance: -pv[(0, 0)],
-            var_closing: vv[(0, 0)],
-        };
         let [right, left] = corridor.reach_m();
-        let reach = across_m.map(|v| v.clamp(-ACROSS_MAX_M, ACROSS_MAX_M));
+        let reach = extent.across_m();
         let across = Across {
             left_m,
             left_mps: rate.y,
@@ -129,6 +132,17 @@ impl Threat {
         if numbers.iter().any(|v| !v.is_finite()) {
             return None;
         }
+        // Where it will be beside the path when its surface point is reached decides which part of it is met.
+        let moved_m = if rate.x < 0.0 { across.moved_m(gap_m.max(0.0) / -rate.x) } else { 0.0 };
+        let beside_m = left_m + moved_m;
+        let gap_m = gap_m + extent.met_between_m([-right - beside_m, left - beside_m]);
+        let motion = ClosingMotion {
+            range: gap_m.max(0.0),
+            closing: -rate.x,
+            var_range: pp[(0, 0)],
+            covariance: -pv[(0, 0)],
+            var_closing: vv[(0, 0)],
+        };
         // What has passed the front is no longer ahead of it.
         let time = time_to_collision(&motion, config.closing_min_mps, config).filter(|_| gap_m > -1.0);
         let in_path = time.map_or_else(|| across.inside_at(0.0), |t| across.inside_while_passing(t.ttc_s));
@@ -164,6 +178,11 @@ impl Threat {
         let b = bound_s.min(c / a);
         let way = self.motion.probability_of_way(b, -0.5 * a * b * b);
         way * self.in_path
+    }
+
+    /// The same if nobody did anything: the vehicle's own deceleration does not count.
+    pub fn probability_as_is_within(&self, bound_s: f64) -> f64 {
+        if self.comes() { self.motion.probability_within(bound_s) * self.in_path } else { 0.0 }
     }
 
     /// The probability that the gap does not suffice to come to rest (over the obstacle's own speed) with `deceleration_mps2`
@@ -219,7 +238,7 @@ mod tests {
 
     fn threat(object: &Kinematics, ego: Option<EgoMotion>) -> Threat {
         let corridor = Corridor::new(VehicleShape::CAR, ego.as_ref());
-        Threat::new(object, FACE, &corridor, ego.as_ref(), &TtcConfig::default()).unwrap()
+        Threat::new(object, &Extent::face(FACE), &corridor, ego.as_ref(), &TtcConfig::default()).unwrap()
     }
 
     #[test]
@@ -250,6 +269,21 @@ mod tests {
         assert!(clears.in_path < 0.05, "{}", clears.in_path);
         let away = threat(&object(23.6, -4.0, [-10.0, -1.0]), None);
         assert!(away.enters_s.is_none() && away.in_path < 0.01);
+    }
+
+    #[test]
+    fn of_what_stands_askew_the_part_in_the_corridor_counts_and_no_nearer_one() {
+        use crate::assess::Offset;
+        let at = |along_m: f64, left_m: f64| Offset { along_m, left_m };
+        // A van's rear, 3 m beside the path and 10 m ahead; its far corner, 6 m farther, is in the middle of the path.
+        let van = Extent::new([at(0.0, -1.0), at(0.0, 0.0)], [at(0.0, -1.0), at(6.0, 3.0)]);
+        let (it, corridor) = (object(13.6, -3.0, [-6.0, 0.0]), Corridor::new(VehicleShape::CAR, None));
+        let of = |extent: &Extent| Threat::new(&it, extent, &corridor, None, &TtcConfig::default()).unwrap();
+        let threat = of(&van);
+        // The corridor's edge is at 0.91 m, to within 0.3 m: 1.79 of the flank's 3 m.
+        assert!((threat.gap_m - (10.0 + 6.0 * 1.79 / 3.0)).abs() < 1e-9 && threat.in_path > 0.9, "{threat:?}");
+        let beside = of(&Extent::face([-1.0, 0.0]));
+        assert!(beside.gap_m == 10.0 && beside.in_path < 0.01, "{beside:?}");
     }
 
     #[test]

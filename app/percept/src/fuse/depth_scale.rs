@@ -42,7 +42,8 @@ pub struct DepthFit {
     pub scale: f64,
     /// Inverse metres.
     pub shift: f64,
-    /// Robust standard deviation of the relative error of depth over the pairs that support the fit.
+    /// Robust standard deviation of the relative error of depth over all pairs: those that do not support the fit count as well, as
+    /// an object may be one of them.
     pub residual: f64,
     /// Share of the pairs that support it.
     pub inlier_share: f64,
@@ -152,9 +153,8 @@ impl DepthScaler {
             return Err(DepthFitError::Reversed { scale });
         }
         self.errors.clear();
-        let errors = self.pairs.iter().map(|p| error([scale, shift], p).abs()).filter(|e| *e < INLIER_ERROR);
-        self.errors.extend(errors);
-        let share = self.errors.len() as f64 / n as f64;
+        self.errors.extend(self.pairs.iter().map(|p| error([scale, shift], p).abs()));
+        let share = self.errors.iter().filter(|e| **e < INLIER_ERROR).count() as f64 / n as f64;
         if share < INLIER_SHARE_MIN {
             return Err(DepthFitError::TooFewAgree { share, pairs: n });
         }

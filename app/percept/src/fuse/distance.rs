@@ -24,10 +24,19 @@ pub struct Distance {
     pub measured_s: f64,
     /// LiDAR points or depth cells it rests on; 0 for the ground plane and the size prior.
     pub n_points: usize,
-    /// The leftmost and rightmost samples of the near face; `None` where no samples tell how far it reaches.
-    pub face_ends: Option<[Point3<Optical>; 2]>,
+    /// How far it reaches; `None` where no samples tell.
+    pub outline: Option<Outline>,
     /// What a second source says instead, where the two cannot both be right; the nearer of them is this distance.
     pub contradicted_by: Option<Other>,
+}
+
+/// What is seen of an object farthest to the vehicle's right and left, in that order, in the optical frame.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Outline {
+    /// Of its near face.
+    pub face: [Point3<Optical>; 2],
+    /// Of all of it, at whatever range: of its flanks as well.
+    pub ends: [Point3<Optical>; 2],
 }
 
 /// What a source said whose distance was not taken.
@@ -50,7 +59,7 @@ impl Distance {
             surface: Point3::from_vector(direction * range_m),
             measured_s: 0.0,
             n_points: 0,
-            face_ends: None,
+            outline: None,
             contradicted_by: None,
         }
     }
@@ -59,8 +68,8 @@ impl Distance {
     pub(super) fn at_range(self, range_m: f64, sigma_m: f64) -> Self {
         let along = if self.range_m > 0.0 { range_m / self.range_m } else { 1.0 };
         let moved = |p: Point3<Optical>| Point3::from_vector(p.xyz * along);
-        let face_ends = self.face_ends.map(|ends| ends.map(moved));
-        Self { range_m, sigma_m, surface: moved(self.surface), face_ends, ..self }
+        let outline = self.outline.map(|o| Outline { face: o.face.map(moved), ends: o.ends.map(moved) });
+        Self { range_m, sigma_m, surface: moved(self.surface), outline, ..self }
     }
 }
 

@@ -7,7 +7,7 @@
 use super::claims::{Claims, Contest};
 use super::combine::combine;
 use super::depth_scale::{DepthFit, DepthFitError, DepthScaler};
-use super::distance::{Distance, OpticalGround};
+use super::distance::{Distance, OpticalGround, Outline};
 use super::ground::{GroundFinder, GroundPlane};
 use super::project::{Projected, project_cloud};
 use super::surface::{PLAUSIBLE, Sample, Surface, SurfaceFinder, surroundings};
@@ -152,7 +152,9 @@ impl Fuser {
         let depth = context.depth.and_then(|map| self.bring_to_metres(map, depth_fit.as_ref(), context.camera));
         let sweep = context.sweep.filter(|_| ground.is_some());
         let vehicle_from_optical = sweep.map(|s| s.vehicle_from_lidar * s.optical_from_lidar.inverse());
-        self.frame = Some(Frame { camera: *context.camera, lens, ground: optical_ground, vehicle_from_optical, depth });
+        let left = context.optical_from_vehicle.map_or(-nalgebra::Vector3::x(), |t| t.rotate(&nalgebra::Vector3::y()));
+        self.frame =
+            Some(Frame { camera: *context.camera, lens, ground: optical_ground, vehicle_from_optical, left, depth });
         Ok(FrameNotes {
             points_in_picture: self.projected.len(),
             points_not_finite: self.projected.not_finite,
@@ -311,7 +313,7 @@ impl Fuser {
             if let Some((row, contest)) = contested {
                 self.claims.strip(row, contest, &mut self.surface.samples);
             }
-            let found = self.surface.find(&target.expectation(LIDAR_STRAYS), count_min);
+            let found = self.surface.find(&target.expectation(frame, pass, LIDAR_STRAYS), count_min);
             if let Some(surface) = found
                 && best.is_none_or(|b: Surface| surface.plausibility > MORE_PLAUSIBLE * b.plausibility)
             {
@@ -345,7 +347,8 @@ impl Fuser {
                 continue;
             };
             let sample = Sample { u, v, xyz, range_m, measured_s };
-            if !target.admits(&sample, above_ground_m(&self.ground, frame, &sample), pass) {
+            let covered = target.covers(u, v, pass);
+            if !covered || !target.stands(&sample, above_ground_m(&self.ground, frame, &sample), pass) {
                 continue;
             }
             if u >= bbox.x0 && u < bbox.x1 && v >= bbox.y0 {
@@ -362,7 +365,7 @@ impl Fuser {
         let passes = if target.mask.is_some() { &[Pass::Eroded, Pass::Whole][..] } else { &[Pass::Whole] };
         let surface = passes.iter().find_map(|&pass| {
             self.gather_depth(frame, target, pass);
-            self.surface.find(&target.expectation(DEPTH_STRAYS), 1)
+            self.surface.find(&target.expectation(frame, pass, DEPTH_STRAYS), 1)
         })?;
         Some(on_surface(&surface, relative_sigma * surface.range_m, source))
     }
@@ -377,12 +380,13 @@ impl Fuser {
             for column in 0..DEPTH_SAMPLES {
                 let u = bbox.x0 + bbox.width() * (column as f32 + 0.5) / DEPTH_SAMPLES as f32;
                 let v = bbox.y0 + bbox.height() * (row as f32 + 0.5) / DEPTH_SAMPLES as f32;
-                let Some(z) = self.metres.at_source(u, v) else { continue };
+                // The mask first: it is the cheapest to ask.
+                let Some(z) = self.metres.at_source(u, v).filter(|_| target.covers(u, v, pass)) else { continue };
                 let Some(ray) = view.ray(u, v).filter(|r| r.z > 0.0) else { continue };
                 let p = ray * (f64::from(z) / ray.z);
                 let sample =
                     Sample { u, v, xyz: [p.x as f32, p.y as f32, z], range_m: p.norm() as f32, measured_s: 0.0 };
-                if target.admits(&sample, above_ground_m(&self.ground, frame, &sample), pass) {
+                if target.stands(&sample, above_ground_m(&self.ground, frame, &sample), pass) {
                     self.surface.samples.push(sample);
                 }
             }
@@ -394,11 +398,7 @@ fn on_surface(surface: &Surface, sensor_sigma_m: f64, source: DistanceSource) ->
     let sigma = surface.sigma_m.hypot(sensor_sigma_m);
     let distance = Distance::along(&surface.direction, surface.range_m, sigma, source);
     let point = |[x, y, z]: [f32; 3]| Point3::new(x.into(), y.into(), z.into());
-    let measured_s = surface.measured_s;
-    Distance {
-        n_points: surface.samples,
-        measured_s,
-        face_ends: surface.face_ends.map(|ends| ends.map(point)),
-        ..distance
-    }
+    let outline = surface.face.zip(surface.ends);
+    let outline = outline.map(|(face, ends)| Outline { face: face.map(point), ends: ends.map(point) });
+    Distance { n_points: surface.samples, measured_s: surface.measured_s, outline, ..distance }
 }

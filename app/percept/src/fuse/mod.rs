@@ -17,7 +17,7 @@ mod target;
 pub use cluster::{Obstacle, ObstacleFinder};
 pub use depth_scale::{DepthFit, DepthFitError, DepthScaler};
 pub use deskew::deskew;
-pub use distance::{Distance, Other};
+pub use distance::{Distance, Other, Outline};
 pub use fuser::{FrameContext, FrameNotes, Fuser, FuserConfig, Sweep};
 pub use ground::{GroundFinder, GroundPlane, ground_tolerance_m};
 pub use project::{Projected, project_cloud};

@@ -35,6 +35,10 @@ pub(super) struct Expectation {
     pub range_by_size: Option<(f64, f64)>,
     /// Share of the nearest samples of a cluster that may be strays.
     pub stray_share: f64,
+    /// The vehicle's left in the optical frame, a unit vector.
+    pub left: [f32; 3],
+    /// How much of the object was left out at its rim, radians: it reaches so much farther than its samples.
+    pub rim_rad: f32,
 }
 
 /// The near face of an object.
@@ -46,8 +50,10 @@ pub(super) struct Surface {
     pub sigma_m: f64,
     /// Unit direction of the middle of the near face in the optical frame.
     pub direction: Vector3<f64>,
-    /// The leftmost and rightmost samples of the near face, in the optical frame.
-    pub face_ends: Option<[[f32; 3]; 2]>,
+    /// What of the near face lies farthest to the vehicle's right and left, strays apart, in the optical frame.
+    pub face: Option<[[f32; 3]; 2]>,
+    /// The same of the whole cluster.
+    pub ends: Option<[[f32; 3]; 2]>,
     /// When the near face was measured, in the mean, seconds from the stamp of the samples' source.
     pub measured_s: f64,
     /// Samples in the object's cluster.
@@ -95,6 +101,8 @@ pub(super) struct SurfaceFinder {
     pub samples: Vec<Sample>,
     /// Ranges of the samples just around the box, in [`surroundings`]; empty for masks.
     pub around: Vec<f32>,
+    /// How far to the left each sample of a cluster lies, and which it is.
+    lefts: Vec<(f32, usize)>,
 }
 
 /// One run of sorted samples without a gap.
@@ -129,14 +137,14 @@ impl SurfaceFinder {
         let sparse_sigma = SPARSE_M / (cluster.len() as f64).sqrt();
         let sigma_m = f64::from(edge_sigma).hypot(rival_sigma).hypot(sparse_sigma);
         let sigma_m = sigma_m.hypot(doubt_sigma(range_m, best.plausible, expected.range_by_size));
-        let direction = face_direction(cluster, edge);
-        let face_ends = face_ends(cluster, edge);
+        let face = near_face(cluster, edge);
         Some(Surface {
             range_m,
             sigma_m,
-            direction,
-            face_ends,
-            measured_s: face_time(cluster, edge),
+            direction: face_direction(face),
+            face: ends(face, expected, &mut self.lefts),
+            ends: ends(cluster, expected, &mut self.lefts),
+            measured_s: face_time(face),
             samples: cluster.len(),
             from: best.from,
             plausibility: best.plausible,
@@ -267,24 +275,37 @@ fn near_edge(cluster: &[Sample], stray_share: f64) -> (f32, f32) {
     (at(first), 0.5 * spread.min(FACE_DEPTH_M * 2.0))
 }
 
-/// The leftmost and rightmost samples of the near face of `cluster`, which begins at `edge`.
-fn face_ends(cluster: &[Sample], edge: f32) -> Option<[[f32; 3]; 2]> {
-    let face = || cluster.iter().filter(|s| s.range_m >= edge && s.range_m <= edge + FACE_DEPTH_M);
-    let left = face().min_by(|a, b| a.u.total_cmp(&b.u))?;
-    let right = face().max_by(|a, b| a.u.total_cmp(&b.u))?;
-    Some([left.xyz, right.xyz])
+/// The samples of `cluster` farthest to the vehicle's right and left, after as many strays on either side as are to be expected.
+fn ends(cluster: &[Sample], expected: &Expectation, lefts: &mut Vec<(f32, usize)>) -> Option<[[f32; 3]; 2]> {
+    let left = expected.left;
+    lefts.clear();
+    lefts.extend(cluster.iter().enumerate().map(|(i, s)| (left.iter().zip(s.xyz).map(|(a, b)| a * b).sum(), i)));
+    let strays = (cluster.len() as f64 * expected.stray_share) as usize;
+    let last = cluster.len().checked_sub(1 + strays)?;
+    let mut at = |rank: usize, side: f32| {
+        let (_, (_, i), _) = lefts.select_nth_unstable_by(rank, |a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        let sample = cluster.get(*i)?;
+        let rim_m = side * expected.rim_rad * sample.range_m;
+        Some(std::array::from_fn(|axis| sample.xyz[axis] + rim_m * left[axis]))
+    };
+    Some([at(strays.min(last), -1.0)?, at(last, 1.0)?])
+}
+
+/// The samples of the near face, which begins at `edge`; `cluster` is sorted.
+fn near_face(cluster: &[Sample], edge: f32) -> &[Sample] {
+    let to = cluster.partition_point(|s| s.range_m <= edge + FACE_DEPTH_M);
+    let from = cluster.partition_point(|s| s.range_m < edge).min(to);
+    cluster.get(from..to).unwrap_or_default()
 }
 
 /// When the near face was measured, in the mean.
-fn face_time(cluster: &[Sample], edge: f32) -> f64 {
-    let face = || cluster.iter().filter(|s| s.range_m >= edge && s.range_m <= edge + FACE_DEPTH_M);
-    face().map(|s| f64::from(s.measured_s)).sum::<f64>() / (face().count().max(1) as f64)
+fn face_time(face: &[Sample]) -> f64 {
+    face.iter().map(|s| f64::from(s.measured_s)).sum::<f64>() / (face.len().max(1) as f64)
 }
 
 /// Unit direction of the middle of the near face.
-fn face_direction(cluster: &[Sample], edge: f32) -> Vector3<f64> {
-    let face = cluster.iter().filter(|s| s.range_m >= edge && s.range_m <= edge + FACE_DEPTH_M);
-    let sum = face.fold(Vector3::zeros(), |sum: Vector3<f64>, s| {
+fn face_direction(face: &[Sample]) -> Vector3<f64> {
+    let sum = face.iter().fold(Vector3::zeros(), |sum: Vector3<f64>, s| {
         sum + Vector3::new(f64::from(s.xyz[0]), f64::from(s.xyz[1]), f64::from(s.xyz[2]))
     });
     sum.try_normalize(0.0).unwrap_or_else(Vector3::z)
@@ -308,11 +329,18 @@ mod tests {
     }
 
     fn expectation() -> Expectation {
-        Expectation { bbox: BOX, masked: false, range_by_size: None, stray_share: 0.03 }
+        Expectation {
+            bbox: BOX,
+            masked: false,
+            range_by_size: None,
+            stray_share: 0.03,
+            left: [-1.0, 0.0, 0.0],
+            rim_rad: 0.0,
+        }
     }
 
     fn find(samples: Vec<Sample>, expected: &Expectation) -> Option<Surface> {
-        SurfaceFinder { samples, around: Vec::new() }.find(expected, 2)
+        SurfaceFinder { samples, ..SurfaceFinder::default() }.find(expected, 2)
     }
 
     #[test]
@@ -361,12 +389,24 @@ mod tests {
     }
 
     #[test]
+    fn the_ends_of_a_thing_are_those_of_its_flank_too_but_for_strays() {
+        // A rear 2 m wide whose flank goes on 4 m ahead and 1.5 m to the left, as of a van that pulls out.
+        let sample = |u: f32, x: f32, z: f32| Sample { u, v: 40.0, xyz: [x, 0.0, z], range_m: z, measured_s: 0.0 };
+        let mut samples: Vec<Sample> = (0..40).map(|i| sample(40.0 + i as f32, 2.0 + 0.05 * i as f32, 10.0)).collect();
+        samples.extend((0..40).map(|i| sample(40.0 - i as f32, 2.0 - 0.0375 * i as f32, 10.0 + 0.1 * i as f32)));
+        samples.extend([sample(5.0, -3.0, 10.1), sample(6.0, 9.0, 10.1)]);
+        let [right, left] = find(samples, &expectation()).unwrap().ends.unwrap();
+        assert!((right[0] - 3.9).abs() < 0.11 && right[2] == 10.0, "{right:?}");
+        assert!((left[0] - 0.54).abs() < 0.11 && left[2] > 13.5, "{left:?}");
+    }
+
+    #[test]
     fn what_goes_on_around_the_box_is_not_the_object() {
         let mut samples = Vec::new();
         patch((0, 80), (44, 80), 6.0, &mut samples);
         patch((4, 76), (6, 44), 11.0, &mut samples);
         let around = (0..300).map(|i| 6.0 + 0.0001 * i as f32).collect();
-        let surface = SurfaceFinder { samples, around }.find(&expectation(), 2).unwrap();
+        let surface = SurfaceFinder { samples, around, ..SurfaceFinder::default() }.find(&expectation(), 2).unwrap();
         assert!((surface.range_m - 11.0).abs() < 0.05, "{surface:?}");
     }
 

@@ -1,5 +1,7 @@
 //! One detection as the fuser looks at it: which samples of its box may be its own, and what the box says by itself.
 
+use nalgebra::Vector3;
+
 use super::distance::{CUT_SIGMA, Distance, OpticalGround, View, from_ground, from_size};
 use super::ground::{GroundFinder, ground_tolerance_m};
 use super::priors::{SizePrior, size_prior};
@@ -36,6 +38,8 @@ pub(super) struct Frame {
     pub(super) ground: Option<OpticalGround>,
     /// Way back to the vehicle frame, where the sweep shows the ground.
     pub(super) vehicle_from_optical: Option<Transform<Vehicle, Optical>>,
+    /// The vehicle's left, a unit vector; the camera's own where its mounting is not known.
+    pub(super) left: Vector3<f64>,
     /// Source and relative sigma of the depth map in metres.
     pub(super) depth: Option<(DistanceSource, f64)>,
 }
@@ -91,15 +95,25 @@ impl<'d> Target<'d> {
     }
 
     /// What its samples are expected to be like.
-    pub(super) fn expectation(&self, stray_share: f64) -> Expectation {
-        Expectation { bbox: self.bbox, masked: self.mask.is_some(), range_by_size: self.range_by_size, stray_share }
+    pub(super) fn expectation(&self, frame: &Frame, pass: Pass, stray_share: f64) -> Expectation {
+        let rim_px = self.mask.filter(|_| pass == Pass::Eroded).map_or(0.0, rim_px);
+        Expectation {
+            bbox: self.bbox,
+            masked: self.mask.is_some(),
+            range_by_size: self.range_by_size,
+            stray_share,
+            left: frame.left.cast::<f32>().into(),
+            rim_rad: rim_px / frame.camera.fx as f32,
+        }
     }
 
-    /// Whether a sample may belong to the object: within its mask, and not ground.
-    pub(super) fn admits(&self, sample: &Sample, above_ground_m: Option<f64>, pass: Pass) -> bool {
-        if self.mask.is_some_and(|mask| !covers(mask, sample, pass)) {
-            return false;
-        }
+    /// Whether a pixel may be the object's in a pass, as far as its mask says.
+    pub(super) fn covers(&self, u: f32, v: f32, pass: Pass) -> bool {
+        self.mask.is_none_or(|mask| covers(mask, (u, v), pass))
+    }
+
+    /// Whether a sample that the mask covers is not ground.
+    pub(super) fn stands(&self, sample: &Sample, above_ground_m: Option<f64>, pass: Pass) -> bool {
         let share = (sample.v - self.bbox.y0) / self.bbox.height();
         match above_ground_m {
             _ if pass == Pass::Head => share < HEAD_SHARE,
@@ -168,13 +182,17 @@ pub(super) fn above_ground_m(ground: &GroundFinder, frame: &Frame, sample: &Samp
     ground.height_above_m(&frame.vehicle_from_optical?.apply(&p).xyz)
 }
 
-/// Whether a mask holds a sample's pixel, and for the eroded pass the pixels around it.
-fn covers(mask: &Mask, sample: &Sample, pass: Pass) -> bool {
+/// How much the eroded pass wears off a mask's rim, pixels.
+fn rim_px(mask: &Mask) -> f32 {
+    (EROSION_SHARE * mask.width.min(mask.height) as f32).clamp(1.0, EROSION_MAX_PX)
+}
+
+/// Whether a mask holds a pixel, and for the eroded pass the pixels around it.
+fn covers(mask: &Mask, (u, v): (f32, f32), pass: Pass) -> bool {
     let holds = |u: f32, v: f32| u >= 0.0 && v >= 0.0 && mask.contains(u as u32, v as u32);
     if pass != Pass::Eroded {
-        return holds(sample.u, sample.v);
+        return holds(u, v);
     }
-    let rim = (EROSION_SHARE * mask.width.min(mask.height) as f32).clamp(1.0, EROSION_MAX_PX);
-    let (u, v) = (sample.u, sample.v);
+    let rim = rim_px(mask);
     holds(u, v) && holds(u - rim, v) && holds(u + rim, v) && holds(u, v - rim) && holds(u, v + rim)
 }

@@ -40,6 +40,8 @@ const POSITION_ONLY_COST: f64 = 0.8;
 /// Who stands no farther than this from where a track is expected may be it even where the boxes do not meet, metres:
 /// strides and swinging arms move a box by half its width, and two people do not walk closer.
 const SAME_PLACE_M: f64 = 0.8;
+/// What shows of something past a nearer thing is a sliver below this share of its width.
+const SLIVER_SHARE: f32 = 0.4;
 /// Farther apart than this they are not compared at all, metres: room for what moved since an older measurement.
 const SAME_PLACE_ADMITTED_M: f64 = 3.0;
 
@@ -170,7 +172,9 @@ impl Gate {
     fn box_and_position_cost(&self, track: &Track, bbox: &BoxPx, seen: &Prepared) -> f64 {
         let lost = track.phase == TrackPhase::Lost;
         let near = if self.admits_position(seen) { position_cost(track, seen) } else { None };
-        let compared = if lost { self.uncovered(bbox, seen) } else { *bbox };
+        // What goes behind something ends as a sliver, as what comes out begins as one.
+        let sliver = seen.emerging && bbox.width() < SLIVER_SHARE * self.whole.width();
+        let compared = if lost || sliver { self.uncovered(bbox, seen) } else { *bbox };
         let seen_there = grown(&compared, self.grow);
         let mut overlap = self.window.iou(&seen_there);
         if lost && seen.emerging && !self.sought.x0.is_nan() {

@@ -153,7 +153,8 @@ pub(super) struct MotionFilter {
     pub(super) since_measured_s: f64,
     /// Whether the newest measurement left the velocity about what it was.
     pub(super) settled: bool,
-    covariance_before: Matrix3<f64>,
+    /// What the errors of the sources, which do not average out, may have moved the position by: covariance.
+    bias: Matrix3<f64>,
     refusals: u32,
     /// Running mean of whitened innovations: near zero while the velocity is constant, off it in a manoeuvre.
     drift: Vector3<f64>,
@@ -174,7 +175,7 @@ impl MotionFilter {
             source: m.source,
             since_measured_s: m.age_s,
             settled: true,
-            covariance_before: m.covariance,
+            bias: m.covariance,
             refusals: 0,
             drift: Vector3::zeros(),
             accel_noise: 0.0,
@@ -232,8 +233,8 @@ impl MotionFilter {
         let mut m = *m;
         m.covariance *= (m.lasts_s / newer_by.max(SAME_TIME_S)).max(1.0);
         if m.source != self.source {
-            // The new source's bias and the old one's both stand between the state and the measurement.
-            self.pp += m.covariance + self.covariance_before;
+            // The new source does not share what the old ones' biases did to the state; its own is in its covariance.
+            self.pp += self.bias;
         }
         let Some(Innovation { white, .. }) = self.whitened(&m) else { return self.refuse(&m, kept_in) };
         // What is refused is noted too: hard braking must not pass for a wrong measurement for long.
@@ -288,6 +289,10 @@ impl MotionFilter {
         let velocity_gain = self.pv.transpose() - self.vv * m.age_s;
         let weighted = factor.solve(nu);
         self.position += position_gain * weighted;
+        // The state's error follows the measurement's by the Kalman gain.
+        let gain = factor.solve(&position_gain.transpose()).transpose();
+        let kept = Matrix3::identity() - gain;
+        self.bias = kept * self.bias * kept.transpose() + gain * m.covariance * gain.transpose();
         let change = velocity_gain * weighted;
         self.velocity += change;
         self.settled = change.xy().norm() <= JUMP_MPS;
@@ -302,7 +307,6 @@ impl MotionFilter {
 
     fn measured_by(&mut self, m: &Measured) {
         self.source = m.source;
-        self.covariance_before = m.covariance;
         self.since_measured_s = m.age_s;
         self.refusals = 0;
         self.updates = self.updates.saturating_add(1);
@@ -330,7 +334,7 @@ impl MotionFilter {
         let r = rotation_of(new_from_old);
         self.position = r * self.position + new_from_old.translation.vector;
         self.velocity = r * self.velocity;
-        for block in [&mut self.pp, &mut self.pv, &mut self.vv, &mut self.covariance_before] {
+        for block in [&mut self.pp, &mut self.pv, &mut self.vv, &mut self.bias] {
             *block = r * *block * r.transpose();
         }
         self.symmetrise();

@@ -38,7 +38,7 @@ pub struct PositionMeasurement {
     pub point: Point3<Vehicle>,
     /// Its covariance in the vehicle's axes, m^2.
     pub covariance: Matrix3<f64>,
-    /// What it rests on. A change of source loosens the filter, as sources err each in its own way.
+    /// What it rests on. A change of source loosens the filter by what the former ones may have biased it.
     pub source: DistanceSource,
     /// How much older than the frame the measurement is, seconds: a sweep's age at the frame's time. The object's own
     /// motion since then is the filter's to add. The same sweep given twice counts once.
