@@ -54,7 +54,7 @@ pub enum FaultKind {
     Freeze,
     /// The picture is black.
     Blacken,
-    /// The frame's bytes are damaged.
+    /// The frame's bytes are damaged: a picture's so that it cannot be read, of a sweep every second point.
     Corrupt,
     /// The device is gone, and comes back when the fault is over.
     Disconnect,

@@ -125,6 +125,9 @@ const SIDE_SIGMA_M: f64 = 0.05;
 /// it, in shares of their distance: a camera that looks to the side shows how they move along.
 const BESIDE_SHARE_MIN: f64 = 0.7;
 
+/// Points that are no numbers are worth telling from this share of a sweep on: some LiDARs give a few where nothing came back.
+const POINTS_BAD_SHARE: f64 = 0.2;
+
 /// What is said where two sources of one distance cannot both be right.
 fn contradiction(seq: u64, class: &str, (used, other): (Distance, Other)) -> String {
     let (near_m, far_m) = (used.range_m, other.range_m);
@@ -211,6 +214,13 @@ impl Perceive {
         match view.fuser.begin_frame(&context) {
             Ok(frame_notes) => {
                 self.parts.assess.see_ground(frame_notes.ground);
+                let (bad, all) = (frame_notes.points_not_finite, newest.as_ref().map_or(0, |s| s.cloud.len()));
+                if bad as f64 > POINTS_BAD_SHARE * all as f64 {
+                    let frame = origin.seq;
+                    self.parts
+                        .notes
+                        .say("points", format!("frame {frame}: {bad} of its sweep's {all} points are no numbers"));
+                }
                 if let Some(Err(error)) = frame_notes.depth_fit {
                     self.parts.notes.say("depth", format!("frame {}: {error}", origin.seq));
                 }
