@@ -84,7 +84,7 @@ cycles() { # how many more to wait for, at most so many seconds
   local goal=$(($(frames) + $1)) end=$(($(cut -d. -f1 /proc/uptime) + $2))
   while [ "$(frames)" -lt $goal ] && [ "$(cut -d. -f1 /proc/uptime)" -lt $end ]; do sleep 0.1; done
 }
-candump -L vcan0 > /tmp/out/candump.log &
+candump -D -L vcan0 > /tmp/out/candump.log &
 reader=$!
 ocellus run /can.toml > /tmp/out/can.txt 2>&1 &
 program=$!
@@ -92,8 +92,8 @@ cycles 30 60
 mark 01
 control percentage_of_dropped_buffers=100
 sleep 4
-control percentage_of_dropped_buffers=0
 mark 02
+control percentage_of_dropped_buffers=0
 cycles 30 30
 mark 03
 ip link set vcan0 down
