@@ -110,7 +110,9 @@ impl SideMotion {
             for k in 0..3 {
                 (corrected.position_covariance[(1, k)], corrected.position_covariance[(k, 1)]) = (0.0, 0.0);
             }
-            corrected.position_covariance[(1, 1)] = sides.sigma_m * sides.sigma_m;
+            // One frame's points may be those of what hides it: what is far from the filter's place is as unsure as that.
+            let off_m = surface.xyz.y - known.position.xyz.y;
+            corrected.position_covariance[(1, 1)] = sides.sigma_m * sides.sigma_m + off_m * off_m;
         }
         Some(corrected)
     }
@@ -213,6 +215,22 @@ mod tests {
         let soon = after(15, |t| ([-4.0, -2.0], [FREE, if t < 0.95 { HIDDEN } else { FREE }])).unwrap();
         assert!(soon[0].abs() < 1e-9);
         assert_eq!(after(25, |t| ([-4.0, -2.0], [FREE, if t < 0.95 { HIDDEN } else { FREE }])), None);
+    }
+
+    #[test]
+    fn where_one_frame_sees_it_far_from_where_it_was_is_unsure() {
+        let mut motion = SideMotion::default();
+        let sides = Sides { at_m: [-4.0, -3.0], sigma_m: 0.05, ends: [FREE, HIDDEN] };
+        motion.see(at(0.0), &sides);
+        let it = known(0.0);
+        let seen = |y: f64| {
+            let surface = Point3::new(it.position.xyz.x, y, 1.0);
+            let corrected = motion.correct(at(0.0), &it, Some(surface), None).unwrap();
+            (corrected.position.xyz.y, corrected.position_covariance[(1, 1)].sqrt())
+        };
+        let [(y, sigma), (far_y, far_sigma)] = [-2.0, -1.1].map(seen);
+        assert!(y == -2.0 && (sigma - 0.05).abs() < 1e-9);
+        assert!(far_y == -1.1 && (far_sigma - 0.9).abs() < 0.01, "{far_sigma}");
     }
 
     #[test]
