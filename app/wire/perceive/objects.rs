@@ -99,24 +99,42 @@ impl Moment<'_> {
         Some(Extent::face([-half, half]))
     }
 
-    /// Where the box's sides are at the distance of the near face, and what they end at, right and left of the vehicle.
+    /// Where the object's sides are and what they end at, right and left of the vehicle: those of its box at the distance of the
+    /// near face; of what is as large as a car, whose box ends at the far end of a flank, those of what was measured of it.
     fn sides(&self, measured: &Measured, bbox: &BoxPx, [in_left, in_right]: [SideEnd; 2]) -> Option<Sides> {
         let (surface, camera, lens) = (measured.surface?, self.camera?, self.lens?);
         let optical_from_vehicle = self.mount?.optical_from_vehicle?;
+        let vehicle_from_optical = optical_from_vehicle.inverse();
         let depth_m = optical_from_vehicle.apply(&surface).xyz.z;
         let place = |column: f32| {
             let uv = centred_from_continuous([f64::from(column), f64::from(0.5 * (bbox.y0 + bbox.y1))]);
             let ray = camera.unproject_with(&lens, uv).ok().filter(|ray| ray.z > 0.0)?;
-            Some(optical_from_vehicle.inverse().apply(&Point3::from_vector(ray * (depth_m / ray.z))))
+            Some(vehicle_from_optical.apply(&Point3::from_vector(ray * (depth_m / ray.z))))
         };
         let (left, right) = (place(bbox.x0)?, place(bbox.x1)?);
         let apart = left.xyz - right.xyz;
-        let sigma_m = SIDE_SIGMA_M.hypot(SIDE_SIGMA_PX / camera.fx * depth_m);
-        let sides = Sides { at_m: [right.xyz.y, left.xyz.y], sigma_m, ends: [in_right, in_left] };
+        let ends = [in_right, in_left];
+        let sides = match &measured.distance.outline {
+            Some(outline) if apart.norm() > LARGE_M => {
+                // As measured, and moved since with its surface point.
+                let moved = surface.xyz.y - vehicle_from_optical.apply(&measured.distance.surface).xyz.y;
+                let at_m = outline.ends.map(|end| vehicle_from_optical.apply(&end).xyz.y + moved);
+                let sigma_m = SIDE_SIGMA_M.hypot(SAMPLE_SIGMA_RAD * measured.distance.range_m);
+                Sides { at_m, sigma_m, ends }
+            }
+            _ => {
+                let sigma_m = SIDE_SIGMA_M.hypot(SIDE_SIGMA_PX / camera.fx * depth_m);
+                Sides { at_m: [right.xyz.y, left.xyz.y], sigma_m, ends }
+            }
+        };
         (apart.y > BESIDE_SHARE_MIN * apart.norm()).then_some(sides)
     }
 }
 
+/// What seems wider than this has flanks, metres: more than a person or a bicycle.
+const LARGE_M: f64 = 1.2;
+/// One sigma of where samples end on a surface, radians: the spacing of a LiDAR's points in azimuth.
+const SAMPLE_SIGMA_RAD: f64 = 0.004;
 /// One sigma of a box's side, px: half of what detectors of this size err by.
 const SIDE_SIGMA_PX: f64 = 0.75;
 /// And of what it shows at the near face's distance, metres.

@@ -30,7 +30,7 @@ const SLOPE_SIGMA_MIN_MPS: f64 = 0.25;
 /// Where the sides of an obstacle are in one frame.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sides {
-    /// Right and left side as its box shows them at the distance of its near face, metres to the left.
+    /// Right and left side, metres to the left.
     pub at_m: [f64; 2],
     /// One sigma of each.
     pub sigma_m: f64,
@@ -80,8 +80,8 @@ impl SideMotion {
         self.places.first().copied().flatten().map(|(t, _)| t)
     }
 
-    /// What is known of the obstacle at `now`, its motion across by its free side where a part of it is or was hidden of late. `surface` is
-    /// its point as measured in this frame.
+    /// What is known of the obstacle at `now`, its motion across by its free side where a part of it is or was hidden of late and that side
+    /// moves less than the filter has it. `surface` is its point as measured in this frame.
     pub(super) fn correct(
         &self,
         now: Timestamp,
@@ -93,12 +93,14 @@ impl SideMotion {
         self.hidden.filter(|t| recent(*t))?;
         let mut corrected = *known;
         let velocity = corrected.velocity.as_mut()?;
-        let unseen = || {
-            // Over ground it is still; the vehicle turns away from it.
-            let turned = ego.map_or(0.0, |e| e.yaw_rate_rps * known.position.xyz.x);
-            Rate { mps: -turned, variance: UNSEEN_SIGMA_MPS * UNSEEN_SIGMA_MPS }
-        };
-        let rate = self.told.filter(|(t, _)| recent(*t)).map_or_else(unseen, |(_, rate)| rate);
+        // Over ground what is still; the vehicle turns away from it.
+        let still_mps = -ego.map_or(0.0, |e| e.yaw_rate_rps * known.position.xyz.x);
+        let unseen = Rate { mps: still_mps, variance: UNSEEN_SIGMA_MPS * UNSEEN_SIGMA_MPS };
+        let rate = self.told.filter(|(t, _)| recent(*t)).map_or(unseen, |(_, rate)| rate);
+        // Who moves across does so by both measures: a side that errs must not make what stands come out into the way either.
+        if (rate.mps - still_mps).abs() > (velocity.mps.y - still_mps).abs() {
+            return None;
+        }
         velocity.mps.y = rate.mps;
         for k in 0..3 {
             (velocity.covariance[(1, k)], velocity.covariance[(k, 1)]) = (0.0, 0.0);
@@ -146,7 +148,11 @@ impl SideMotion {
         let spread: f64 = free().map(|p| (p.0 - t_mean).powi(2)).sum();
         let shared: f64 = free().map(|p| (p.0 - t_mean) * (p.1 - at_mean)).sum();
         let span_s = free().map(|p| -p.0).fold(0.0, f64::max);
-        let rate = Rate { mps: shared / spread, variance: var_at / spread };
+        let mps = shared / spread;
+        // Sides that scatter about their line more than they should are less sure than they say.
+        let scatter: f64 = free().map(|p| (p.1 - at_mean - mps * (p.0 - t_mean)).powi(2)).sum();
+        let var_at = var_at.max(scatter / n.saturating_sub(2).max(1) as f64);
+        let rate = Rate { mps, variance: var_at / spread };
         (n >= 3 && span_s >= SPAN_MIN_S && rate.mps.is_finite() && rate.variance.is_finite()).then_some((n, rate))
     }
 }
@@ -204,9 +210,17 @@ mod tests {
     }
 
     #[test]
-    fn a_runner_out_from_behind_a_van_is_as_fast_as_the_side_that_leads() {
-        let [mps, _] = after(5, |t| ([-2.5, -2.4 + 3.0 * t], [HIDDEN, FREE])).unwrap();
-        assert!((mps - 3.0).abs() < 1e-9, "{mps}");
+    fn a_runner_out_from_behind_a_van_is_no_faster_than_the_side_that_leads() {
+        let [mps, _] = after(5, |t| ([-2.5, -2.4 + t], [HIDDEN, FREE])).unwrap();
+        assert!((mps - 1.0).abs() < 1e-9, "{mps}");
+        assert_eq!(after(5, |t| ([-2.5, -2.4 + 3.0 * t], [HIDDEN, FREE])), None, "nor than the filter has it");
+    }
+
+    #[test]
+    fn sides_that_scatter_are_not_sure() {
+        let still = after(8, |_| ([-4.0, -3.6], [FREE, HIDDEN])).unwrap()[1];
+        let shaken = after(8, |t| ([-4.0 + 0.4 * (70.0 * t).sin(), -3.6], [FREE, HIDDEN])).unwrap()[1];
+        assert!(shaken > 2.0 * still, "{shaken} {still}");
     }
 
     #[test]
