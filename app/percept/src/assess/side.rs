@@ -219,7 +219,8 @@ mod tests {
     #[test]
     fn sides_that_scatter_are_not_sure() {
         let still = after(8, |_| ([-4.0, -3.6], [FREE, HIDDEN])).unwrap()[1];
-        let shaken = after(8, |t| ([-4.0 + 0.4 * (70.0 * t).sin(), -3.6], [FREE, HIDDEN])).unwrap()[1];
+        let to_and_fro = |t: f64| if (10.0 * t).round() as i32 % 2 == 0 { 0.3 } else { -0.3 };
+        let shaken = after(8, |t| ([-4.0 + to_and_fro(t), -3.6], [FREE, HIDDEN])).unwrap()[1];
         assert!(shaken > 2.0 * still, "{shaken} {still}");
     }
 
