@@ -153,7 +153,7 @@ pub(super) struct MotionFilter {
     pub(super) since_measured_s: f64,
     /// Whether the newest measurement left the velocity about what it was.
     pub(super) settled: bool,
-    /// What the errors of the sources, which do not average out, may have moved the position by: covariance.
+    /// What the errors of the sources, which do not average out, may have moved the position by: a factor L of its covariance L L^T.
     bias: Matrix3<f64>,
     refusals: u32,
     /// Running mean of whitened innovations: near zero while the velocity is constant, off it in a manoeuvre.
@@ -175,7 +175,7 @@ impl MotionFilter {
             source: m.source,
             since_measured_s: m.age_s,
             settled: true,
-            bias: m.covariance,
+            bias: factor_of(m.covariance),
             refusals: 0,
             drift: Vector3::zeros(),
             accel_noise: 0.0,
@@ -234,7 +234,7 @@ impl MotionFilter {
         m.covariance *= (m.lasts_s / newer_by.max(SAME_TIME_S)).max(1.0);
         if m.source != self.source {
             // The new source does not share what the old ones' biases did to the state; its own is in its covariance.
-            self.pp += self.bias;
+            self.pp += self.bias * self.bias.transpose();
         }
         let Some(Innovation { white, .. }) = self.whitened(&m) else { return self.refuse(&m, kept_in) };
         // What is refused is noted too: hard braking must not pass for a wrong measurement for long.
@@ -289,10 +289,11 @@ impl MotionFilter {
         let velocity_gain = self.pv.transpose() - self.vv * m.age_s;
         let weighted = factor.solve(nu);
         self.position += position_gain * weighted;
-        // The state's error follows the measurement's by the Kalman gain.
+        // The state's error follows the measurements' by the Kalman gain: one source errs the same each time, another by itself.
         let gain = factor.solve(&position_gain.transpose()).transpose();
-        let kept = Matrix3::identity() - gain;
-        self.bias = kept * self.bias * kept.transpose() + gain * m.covariance * gain.transpose();
+        let (kept, brought) = ((Matrix3::identity() - gain) * self.bias, gain * factor_of(m.covariance));
+        let apart = || factor_of(kept * kept.transpose() + brought * brought.transpose());
+        self.bias = if m.source == self.source { kept + brought } else { apart() };
         let change = velocity_gain * weighted;
         self.velocity += change;
         self.settled = change.xy().norm() <= JUMP_MPS;
@@ -334,9 +335,10 @@ impl MotionFilter {
         let r = rotation_of(new_from_old);
         self.position = r * self.position + new_from_old.translation.vector;
         self.velocity = r * self.velocity;
-        for block in [&mut self.pp, &mut self.pv, &mut self.vv, &mut self.bias] {
+        for block in [&mut self.pp, &mut self.pv, &mut self.vv] {
             *block = r * *block * r.transpose();
         }
+        self.bias = r * self.bias * r.transpose();
         self.symmetrise();
     }
 
@@ -381,6 +383,11 @@ impl MotionFilter {
         self.pp = (self.pp + self.pp.transpose()) * 0.5;
         self.vv = (self.vv + self.vv.transpose()) * 0.5;
     }
+}
+
+/// A factor L of a covariance L L^T; nothing of one that is none.
+fn factor_of(covariance: Matrix3<f64>) -> Matrix3<f64> {
+    Cholesky::new(covariance).map_or_else(Matrix3::zeros, |c| c.l())
 }
 
 fn rotation_of(iso: &Isometry3<f64>) -> Matrix3<f64> {
