@@ -8,6 +8,8 @@ mod bad_input;
 mod can;
 mod clips;
 mod eval;
+#[cfg(feature = "train")]
+mod experiment;
 mod faults;
 mod label;
 mod lidar;

@@ -4,28 +4,25 @@
 //! named, else by targets for students trained alone.
 
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 use ocellus_distill::export::{Exported, export};
 use ocellus_distill::recipe::Recipe;
-use ocellus_distill::train::StepReport;
-use ocellus_distill::train::run::{self, CHECKPOINT};
+use ocellus_distill::train::network;
+use ocellus_distill::train::run;
 use ocellus_judge::statement::Targets;
 
+use super::training::{LOG, Log};
 use super::vouching::{Judging, let_out};
 use crate::exit::{self, Outcome};
 use crate::measure::cost::CORE_W;
-use crate::measure::making::{TrainingLog, Watt};
+use crate::measure::making::TrainingLog;
 use crate::measure::vouch::{Candidate, Case, state};
 use crate::measure::{outcome, statement, training};
 
 /// Streets on which a student is judged unless --judge says otherwise: seeds that no training sees.
 const JUDGED_SEEDS: u64 = 24;
-/// The log's name in the folder.
-const LOG: &str = "log.jsonl";
 
 /// Train a network on the simulated world, judge it, and write it as ONNX with its manifest and its statement.
 #[derive(Debug, Args)]
@@ -84,11 +81,12 @@ impl Distill {
         );
         if !self.as_is {
             let mut log = Log::new(&self.out, &recipe, (trainer.state().step, self.core_watts))?;
-            run::run(&recipe, &self.out, &mut trainer, |report| log.step(report))?;
-            log.bar.finish();
+            run::run(&self.out, &mut trainer, |report| log.step(report))?;
+            log.finish();
         }
         let state = trainer.state();
-        let made = export(&recipe, trainer.graph(), &state.average, &state.average_running, state.step);
+        let recipe = trainer.recipe();
+        let made = export(recipe, &network(recipe), &state.average, &state.average_running, state.step);
         self.judge(&made, (&targets, &judged_on), (recipe.train.batch, state.step))
     }
 
@@ -146,47 +144,4 @@ fn joules(text: &str) -> Result<f64, String> {
 
 fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     std::fs::write(path, bytes).with_context(|| path.display().to_string())
-}
-
-/// Progress on the screen and, a line for every step, in `log.jsonl`.
-struct Log {
-    bar: ProgressBar,
-    file: std::fs::File,
-    started: Instant,
-    first: usize,
-    batch: usize,
-    watt: Watt,
-}
-
-impl Log {
-    fn new(folder: &Path, recipe: &Recipe, (step, core_w): (usize, f64)) -> Result<Self> {
-        let bar = ProgressBar::new(recipe.train.steps as u64).with_position(step as u64);
-        bar.set_style(ProgressStyle::with_template("{bar:30} step {pos}/{len}, {eta} left  {msg}")?);
-        let path = folder.join(LOG);
-        let file = std::fs::File::options().create(true).append(true).open(&path);
-        let file = file.with_context(|| path.display().to_string())?;
-        eprintln!("checkpoints: {}", folder.join(CHECKPOINT).display());
-        let batch = recipe.train.batch;
-        Ok(Self { bar, file, started: Instant::now(), first: step, batch, watt: Watt::start(core_w) })
-    }
-
-    /// Always true: nothing but the end stops the training.
-    fn step(&mut self, report: &StepReport) -> bool {
-        use std::io::Write as _;
-        let p = &report.parts;
-        let views = (report.step - self.first) * self.batch;
-        let rate = views as f64 / self.started.elapsed().as_secs_f64();
-        let line = serde_json::json!({
-            "step": report.step, "rate": report.rate, "gradient": report.gradient, "loss": p, "views_per_s": rate,
-            "energy": self.watt.spent(views as u64),
-        });
-        // A log that cannot be written is no reason to lose the training.
-        let _ = writeln!(self.file, "{line}");
-        self.bar.set_position(report.step as u64);
-        self.bar.set_message(format!(
-            "class {:.2} box {:.3} mask {:.3} depth {:.3}  {rate:.1} views/s",
-            p.class, p.iou, p.mask, p.depth
-        ));
-        true
-    }
 }

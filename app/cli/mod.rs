@@ -14,6 +14,8 @@ mod diff;
 mod distill;
 mod doctor;
 mod eval;
+#[cfg(feature = "train")]
+mod experiment;
 mod export;
 mod inspect;
 mod label;
@@ -23,6 +25,8 @@ mod record;
 mod replay;
 mod run;
 mod setup;
+#[cfg(feature = "train")]
+mod training;
 mod vouching;
 mod world;
 
@@ -69,6 +73,9 @@ pub enum Verb {
     /// Train a network on the simulated world and write it as ONNX with its manifest.
     #[cfg(feature = "train")]
     Distill(distill::Distill),
+    /// Train the arms of an experiment from several seeds and compare them.
+    #[cfg(feature = "train")]
+    Experiment(experiment::Experiment),
     /// Pseudo labels for a drive by agreement of several teachers.
     Label(label::Label),
     /// An INT8 or FP16 twin of a network, calibrated on real pictures.
@@ -98,6 +105,8 @@ impl Verb {
             Self::Cloud(verb) => verb.run(),
             #[cfg(feature = "train")]
             Self::Distill(verb) => verb.run(),
+            #[cfg(feature = "train")]
+            Self::Experiment(verb) => verb.run(),
             Self::Doctor(verb) => verb.run(),
             Self::Label(verb) => verb.run(),
             Self::Prepare(verb) => verb.run(),

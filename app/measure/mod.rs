@@ -4,6 +4,8 @@
 //! lives in `ocellus-judge`; here are files, networks and clocks.
 
 pub mod agree;
+#[cfg(feature = "train")]
+pub mod arms;
 pub mod asked;
 pub mod compare;
 pub mod cost;
@@ -19,6 +21,8 @@ pub mod layers;
 #[cfg(feature = "train")]
 pub mod making;
 pub mod manifest;
+#[cfg(feature = "train")]
+pub mod outcomes;
 pub mod parts;
 mod picture;
 pub mod planted;

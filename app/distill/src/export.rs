@@ -45,7 +45,8 @@ pub fn folded(op: &Op, values: &Values, running: &[Running]) -> (Vec<f32>, Vec<f
     }
 }
 
-/// The network with the values of `recipe` after `steps` steps.
+/// The network with the values of `recipe` after `steps` steps. `values` may go on after those of `graph`: a student's
+/// adapters to its teacher do, and are left behind.
 pub fn export(recipe: &Recipe, graph: &Graph, values: &Values, running: &[Running], steps: usize) -> Exported {
     let mut writer = Writer { graph, proto: GraphProto { name: Some(recipe.name.clone()), ..GraphProto::default() } };
     let [_, height, width] = graph.nodes[0].shape;
@@ -90,7 +91,7 @@ fn metadata(recipe: &Recipe, [height, width]: [usize; 2], steps: usize) -> Vec<(
     ]
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         // Writing to a String cannot fail.
         let _ = write!(text, "{byte:02x}");

@@ -6,6 +6,8 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::teacher::table::TeacherTable;
+
 /// Coarsest stride: a picture's sides are multiples of it.
 const COARSEST: usize = 32;
 
@@ -47,6 +49,9 @@ pub struct Recipe {
     /// Weights of the losses.
     #[serde(default)]
     pub loss: LossTable,
+    /// Who teaches; nobody where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub teacher: Option<TeacherTable>,
 }
 
 /// `[network]`.
@@ -100,6 +105,10 @@ pub struct DataTable {
     pub pool: usize,
     /// New views rendered for each batch.
     pub fresh: usize,
+    /// Windows (crops and flips) that a view is seen through; 0 for another one each time. With a few, a teacher is asked
+    /// once about each and its answers are kept, for colours, blur and noise leave them valid.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub windows: usize,
     /// Weights of day, dusk, night.
     pub time: [f32; 3],
     /// Weights of clear, cloudy, rain, fog, snow.
@@ -115,10 +124,15 @@ impl Default for DataTable {
             first_seed: 1_000_000,
             pool: 1200,
             fresh: 4,
+            windows: 0,
             time: [0.6, 0.15, 0.25],
             weather: [0.45, 0.25, 0.12, 0.09, 0.09],
         }
     }
+}
+
+fn is_zero(n: &usize) -> bool {
+    *n == 0
 }
 
 /// `[train]`.
@@ -227,11 +241,13 @@ impl Recipe {
         check(t.steps > 0, "train.steps", &t.steps, "at least 1")?;
         check(t.rate > 0.0 && t.rate < 1.0, "train.rate", &t.rate, "between 0 and 1")?;
         check((0.0..1.0).contains(&t.average), "train.average", &t.average, "0 up to 1")?;
-        check(t.checkpoint > 0, "train.checkpoint", &t.checkpoint, "at least 1")
+        check(t.checkpoint > 0, "train.checkpoint", &t.checkpoint, "at least 1")?;
+        check(d.windows <= 64, "data.windows", &d.windows, "at most 64; 0 for another window each time")?;
+        self.teacher.as_ref().map_or(Ok(()), TeacherTable::check)
     }
 }
 
-fn check(
+pub(crate) fn check(
     holds: bool,
     key: &'static str,
     got: &impl std::fmt::Debug,

@@ -1,8 +1,9 @@
 //! A view to what the network is shown and asked: cropped, flipped, recoloured, blurred, noisy.
 //!
 //! Cropping changes the focal length, so depth is moved with it and stays right. Flips, crops and colours are functions
-//! of the random numbers given. A teacher's cached outputs stay valid under none of the geometric ones: they are computed
-//! on the augmented picture.
+//! of the random numbers given. What a teacher said of a picture stays valid where only colours, blur and noise change: it
+//! lies at the same cells. It does not where a crop or a flip does: cells move, and a flipped picture's features are not
+//! the flipped features. So a teacher's answers are kept by window (`data.windows`), never across windows.
 
 use crate::data::random::Random;
 use crate::data::view::{Labelled, View};
@@ -31,10 +32,21 @@ pub struct Sample {
     pub log_depth: Vec<f32>,
     /// Instance at every fourth pixel.
     pub instance: Vec<u16>,
+    /// What it shows.
+    pub shown: Shown,
+}
+
+/// Which window of which view a sample shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Shown {
+    /// The view's number.
+    pub view: usize,
+    /// The window's number, where a view has a few; else 0.
+    pub window: usize,
 }
 
 /// The window of a view that is shown.
-struct Window {
+pub struct Window {
     x: f32,
     y: f32,
     zoom: f32,
@@ -46,13 +58,26 @@ pub fn plain(view: &View) -> Sample {
     sample(view, &Window { x: 0.0, y: 0.0, zoom: 1.0, flip: false })
 }
 
+impl Window {
+    /// A window of `view` at random.
+    pub fn random(view: &View, random: &mut Random) -> Self {
+        let zoom = if random.chance(0.5) { random.range(1.0, ZOOM_MAX) } else { 1.0 };
+        let spare = 1.0 - 1.0 / zoom;
+        let x = spare * random.unit() * view.width as f32;
+        let y = spare * random.unit() * view.height as f32;
+        Self { x, y, zoom, flip: random.chance(0.5) }
+    }
+}
+
 /// A view changed at random.
 pub fn augmented(view: &View, random: &mut Random) -> Sample {
-    let zoom = if random.chance(0.5) { random.range(1.0, ZOOM_MAX) } else { 1.0 };
-    let spare = 1.0 - 1.0 / zoom;
-    let x = spare * random.unit() * view.width as f32;
-    let y = spare * random.unit() * view.height as f32;
-    let mut sample = sample(view, &Window { x, y, zoom, flip: random.chance(0.5) });
+    let window = Window::random(view, random);
+    recoloured(view, &window, random)
+}
+
+/// A window of a view with other colours, blur and noise.
+pub fn recoloured(view: &View, window: &Window, random: &mut Random) -> Sample {
+    let mut sample = sample(view, window);
     recolour(&mut sample.picture, random);
     if random.chance(0.15) {
         blur(&mut sample.picture, view.height, view.width);
@@ -64,7 +89,8 @@ pub fn augmented(view: &View, random: &mut Random) -> Sample {
     sample
 }
 
-fn sample(view: &View, window: &Window) -> Sample {
+/// A window of a view, its colours as they are.
+pub fn sample(view: &View, window: &Window) -> Sample {
     let (h, w) = (view.height, view.width);
     let mut picture = vec![0.0; 3 * h * w];
     // Source position of each column's and row's centre.
@@ -92,7 +118,7 @@ fn sample(view: &View, window: &Window) -> Sample {
     }
     let (log_depth, instance) = fine_maps(view, &across, &down, window.zoom.ln());
     let (objects, ignore) = objects(view, window);
-    Sample { picture, objects, ignore, log_depth, instance }
+    Sample { picture, objects, ignore, log_depth, instance, shown: Shown::default() }
 }
 
 /// Index at or before a position, and the rest.

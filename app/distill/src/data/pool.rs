@@ -4,7 +4,7 @@
 
 use rayon::prelude::*;
 
-use crate::data::augment::{Sample, augmented};
+use crate::data::augment::{Sample, Shown, Window, augmented, recoloured, sample};
 use crate::data::random::Random;
 use crate::data::view::{Renderer, View};
 use crate::recipe::{DataTable, Recipe};
@@ -60,9 +60,39 @@ impl Pool {
     pub fn batch(&self, recipe: &Recipe, step: usize) -> Vec<Sample> {
         let one = |slot: usize| {
             let mut random = Random::new(recipe.seed, &[2, step as u64, slot as u64]);
-            let view = random.below(self.views.len());
-            augmented(&self.views[view], &mut random)
+            let place = random.below(self.views.len());
+            let view = self.number(place);
+            let windows = recipe.data.windows;
+            if windows == 0 {
+                let shown = Shown { view, window: 0 };
+                return Sample { shown, ..augmented(&self.views[place], &mut random) };
+            }
+            let shown = Shown { view, window: random.below(windows) };
+            let window = self.window(recipe, shown);
+            Sample { shown, ..recoloured(&self.views[place], &window, &mut random) }
         };
         (0..recipe.train.batch).into_par_iter().map(one).collect()
+    }
+
+    /// What a sample shows, in the colours it was rendered in: what its teacher is asked about, where windows are few.
+    pub fn unaltered(&self, recipe: &Recipe, shown: Shown) -> Vec<f32> {
+        sample(&self.views[shown.view % recipe.data.pool], &self.window(recipe, shown)).picture
+    }
+
+    /// The number of the oldest view there is.
+    pub fn oldest(&self) -> usize {
+        self.rendered - self.views.len()
+    }
+
+    /// The number of the view at a place of the ring.
+    fn number(&self, place: usize) -> usize {
+        let n = self.views.len().max(1);
+        let newest = self.rendered.saturating_sub(1);
+        newest - (newest % n + n - place) % n
+    }
+
+    fn window(&self, recipe: &Recipe, shown: Shown) -> Window {
+        let mut random = Random::new(recipe.seed, &[4, shown.view as u64, shown.window as u64]);
+        Window::random(&self.views[shown.view % recipe.data.pool], &mut random)
     }
 }

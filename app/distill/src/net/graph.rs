@@ -156,13 +156,22 @@ impl Graph {
 
     /// A pointwise convolution with bias: an output.
     pub fn head(&mut self, name: &str, from: NodeId, outputs: usize, bias: f32) -> NodeId {
-        let conv = self.conv_on(from, outputs, 1, 1);
-        let first = self.parameters.len();
-        self.parameter(format!("{name}.weight"), vec![outputs, conv.inputs, 1, 1], Role::HeadWeights);
-        self.parameter(format!("{name}.bias"), vec![outputs], Role::Offset(bias));
-        let node = self.push(Op::Conv { conv, first }, vec![from], [outputs, conv.height, conv.width]);
+        let node = self.pointwise(name, from, (outputs, bias), Role::HeadWeights);
         self.outputs.push((name.to_owned(), node));
         node
+    }
+
+    /// A pointwise convolution with bias that is no output: it brings features to a teacher's channels.
+    pub fn adapter(&mut self, name: &str, from: NodeId, outputs: usize) -> NodeId {
+        self.pointwise(name, from, (outputs, 0.0), Role::Weights)
+    }
+
+    fn pointwise(&mut self, name: &str, from: NodeId, (outputs, bias): (usize, f32), role: Role) -> NodeId {
+        let conv = self.conv_on(from, outputs, 1, 1);
+        let first = self.parameters.len();
+        self.parameter(format!("{name}.weight"), vec![outputs, conv.inputs, 1, 1], role);
+        self.parameter(format!("{name}.bias"), vec![outputs], Role::Offset(bias));
+        self.push(Op::Conv { conv, first }, vec![from], [outputs, conv.height, conv.width])
     }
 
     /// The sum of two nodes of one shape.
@@ -180,6 +189,17 @@ impl Graph {
     /// The node of an output.
     pub fn output(&self, name: &str) -> Option<NodeId> {
         self.outputs.iter().find(|(n, _)| n == name).map(|(_, node)| *node)
+    }
+
+    /// The node of a convolution's layer.
+    pub fn layer(&self, name: &str) -> Option<NodeId> {
+        let named = |first: usize| {
+            self.parameters.get(first).is_some_and(|p| p.name.strip_suffix(".weight").is_some_and(|n| n == name))
+        };
+        self.nodes.iter().position(|node| match node.op {
+            Op::ConvNorm { first, .. } | Op::Conv { first, .. } => named(first),
+            Op::Input | Op::Add { .. } | Op::Double => false,
+        })
     }
 
     /// Number of trained floats.

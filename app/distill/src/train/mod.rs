@@ -7,6 +7,8 @@ pub mod checkpoint;
 pub mod optimiser;
 pub mod run;
 
+use std::sync::Arc;
+
 use thiserror::Error;
 
 use crate::data::augment::Sample;
@@ -17,6 +19,8 @@ use crate::net::engine::{Tape, Values};
 use crate::net::graph::Graph;
 use crate::net::student::student;
 use crate::recipe::Recipe;
+use crate::teacher::learn::{Batch, Lesson, learn};
+use crate::teacher::{Answer, Teacher, TeacherError, with_adapters};
 use optimiser::State;
 
 /// Why training stopped.
@@ -36,6 +40,14 @@ pub enum TrainError {
         /// The recipe's first seed of streets.
         first_seed: u64,
     },
+    /// The teacher's answer.
+    #[error("step {step}: {source}")]
+    Teacher {
+        /// The step.
+        step: usize,
+        /// What is wrong with it.
+        source: TeacherError,
+    },
 }
 
 /// What is known of a step.
@@ -45,6 +57,8 @@ pub struct StepReport {
     pub step: usize,
     /// Losses.
     pub parts: Parts,
+    /// Losses by the teacher, where there is one.
+    pub taught: Option<Lesson>,
     /// Length of the gradient.
     pub gradient: f32,
     /// Learning rate.
@@ -57,26 +71,48 @@ pub struct Trainer {
     graph: Graph,
     state: State,
     pool: Pool,
+    teacher: Option<Teacher>,
     tape: Tape,
     grads: Values,
 }
 
-/// The network of a recipe.
+/// The network of a recipe: what is exported.
 pub fn network(recipe: &Recipe) -> Graph {
     student(&recipe.network, class_names().len(), recipe.data.size)
 }
 
+/// What is trained: that network, and after it the adapters to its teacher's features.
+pub fn trained(recipe: &Recipe) -> Graph {
+    let graph = network(recipe);
+    match &recipe.teacher {
+        Some(table) => with_adapters(graph, table),
+        None => graph,
+    }
+}
+
 impl Trainer {
-    /// A training from its start, or from a state.
+    /// A training from its start, or from a state, without a teacher.
     pub fn new(recipe: Recipe, state: Option<State>) -> Self {
-        let graph = network(&recipe);
+        let graph = trained(&recipe);
         let state = state.unwrap_or_else(|| State::new(&graph, recipe.seed));
         let pool = Pool::at(&recipe.data, state.step);
         let grads = state.values.iter().map(|v| vec![0.0; v.len()]).collect();
-        Self { recipe, graph, state, pool, tape: Tape::default(), grads }
+        Self { recipe, graph, state, pool, teacher: None, tape: Tape::default(), grads }
     }
 
-    /// The network.
+    /// The same, taught by `teacher` as the recipe says.
+    #[must_use]
+    pub fn taught_by(mut self, teacher: Option<Teacher>) -> Self {
+        self.teacher = teacher;
+        self
+    }
+
+    /// The recipe, its teacher's weights named where it has one.
+    pub fn recipe(&self) -> &Recipe {
+        &self.recipe
+    }
+
+    /// The network with its adapters.
     pub fn graph(&self) -> &Graph {
         &self.graph
     }
@@ -95,14 +131,19 @@ impl Trainer {
     pub fn step(&mut self) -> Result<StepReport, TrainError> {
         let step = self.state.step;
         let samples = self.pool.batch(&self.recipe, step);
-        let Self { recipe, graph, state, pool, tape, grads } = self;
-        let (fresh, parts) = rayon::join(
+        let Self { recipe, graph, state, pool, teacher, tape, grads } = self;
+        let answers = teacher.as_mut().map(|t| t.answers(recipe, pool, &samples)).transpose();
+        let answers = answers.map_err(|source| TrainError::Teacher { step, source })?;
+        let (fresh, (parts, taught)) = rayon::join(
             || pool.fresh(&recipe.data, step + 1),
-            || differentiate(recipe, graph, state, (tape, grads), &samples),
+            || differentiate(recipe, (graph, state), (tape, grads), (&samples, answers.as_deref())),
         );
         let refuse = |what| TrainError::NotFinite { step, what, seed: recipe.seed, first_seed: recipe.data.first_seed };
         if !parts.total(&recipe.loss).is_finite() {
             return Err(refuse("the loss"));
+        }
+        if taught.is_some_and(|l| !recipe.teacher.as_ref().map_or(0.0, |t| l.total(t)).is_finite()) {
+            return Err(refuse("the loss by the teacher"));
         }
         if grads.iter().flatten().any(|g| !g.is_finite()) {
             return Err(refuse("a gradient"));
@@ -111,24 +152,29 @@ impl Trainer {
         let rate = optimiser::rate(&recipe.train, step);
         let gradient = state.descend(graph, &recipe.train, grads);
         pool.add(&recipe.data, fresh);
-        Ok(StepReport { step: step + 1, parts, gradient, rate })
+        Ok(StepReport { step: step + 1, parts, taught, gradient, rate })
     }
 }
 
-/// Loss and gradients of one batch.
+/// Loss and gradients of one batch, by its truth and by its teacher's answers where there are some.
 fn differentiate(
     recipe: &Recipe,
-    graph: &Graph,
-    state: &State,
+    (graph, state): (&Graph, &State),
     (tape, grads): (&mut Tape, &mut Values),
-    samples: &[Sample],
-) -> Parts {
+    (samples, answers): (&[Sample], Option<&[Arc<Answer>]>),
+) -> (Parts, Option<Lesson>) {
     let pictures: Vec<f32> = samples.iter().flat_map(|s| s.picture.iter().copied()).collect();
     tape.forward(graph, &state.values, None, &pictures);
-    let (parts, seeds) = loss(graph, tape, samples, &recipe.loss);
+    let (parts, mut seeds) = loss(graph, tape, samples, &recipe.loss);
+    let taught = recipe.teacher.as_ref().zip(answers).map(|(table, answers)| {
+        let strength = table.schedule().factor(state.step, recipe.train.steps);
+        let (lesson, more) = learn(&Batch { graph, tape, samples, answers }, table, strength);
+        seeds.extend(more);
+        lesson
+    });
     let seeds: Vec<_> = seeds.iter().map(|(node, seed)| (*node, &seed[..])).collect();
     tape.backward(graph, &state.values, &seeds, grads);
-    parts
+    (parts, taught)
 }
 
 #[cfg(test)]

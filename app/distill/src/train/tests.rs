@@ -37,7 +37,7 @@ fn a_training_cut_off_and_taken_up_ends_as_one_that_was_not() {
     let (whole, parts) = (Folder::new("whole"), Folder::new("parts"));
     let recipe = recipe(5);
     let mut once = run::open(&recipe, &whole.0).unwrap();
-    run::run(&recipe, &whole.0, &mut once, |_| true).unwrap();
+    run::run(&whole.0, &mut once, |_| true).unwrap();
     // Cut off during step 4, whose work is lost: the checkpoint is that of step 2.
     let mut first = run::open(&recipe, &parts.0).unwrap();
     for _ in 0..3 {
@@ -51,7 +51,7 @@ fn a_training_cut_off_and_taken_up_ends_as_one_that_was_not() {
     let one_thread = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
     let mut second = one_thread.install(|| run::open(&recipe, &parts.0).unwrap());
     assert_eq!(second.state().step, 2);
-    one_thread.install(|| run::run(&recipe, &parts.0, &mut second, |_| true).unwrap());
+    one_thread.install(|| run::run(&parts.0, &mut second, |_| true).unwrap());
     assert_eq!(once.state(), second.state());
     let bytes = |folder: &Folder| std::fs::read(folder.0.join(CHECKPOINT)).unwrap();
     assert_eq!(bytes(&whole), bytes(&parts));
@@ -70,9 +70,9 @@ fn a_training_starts_from_another_of_other_pictures() {
     };
     refused("has no checkpoint.bin");
     let mut first = run::open(&recipe(3), &tiny).unwrap();
-    run::run(&recipe(3), &tiny, &mut first, |report| report.step < 2).unwrap();
+    run::run(&tiny, &mut first, |report| report.step < 2).unwrap();
     refused("step 2 of 3");
-    run::run(&recipe(3), &tiny, &mut first, |_| true).unwrap();
+    run::run(&tiny, &mut first, |_| true).unwrap();
     let second = run::open(&from, &larger).unwrap();
     assert_eq!((second.state().step, &second.state().values), (0, &first.state().average));
     assert_eq!(second.state().running, first.state().average_running);
@@ -87,7 +87,7 @@ fn a_broken_checkpoint_is_refused_by_name() {
     let recipe = recipe(1);
     let path = folder.0.join(CHECKPOINT);
     let mut trainer = run::open(&recipe, &folder.0).unwrap();
-    run::run(&recipe, &folder.0, &mut trainer, |_| true).unwrap();
+    run::run(&folder.0, &mut trainer, |_| true).unwrap();
     let good = std::fs::read(&path).unwrap();
     for (change, part) in [(good.len() - 1, "cut off"), (good.len() / 2, "cut off"), (10, "not a checkpoint")] {
         std::fs::write(&path, &good[..change]).unwrap();
@@ -109,7 +109,7 @@ fn a_checkpoint_that_cannot_be_written_leaves_the_last_one() {
     let folder = Folder::new("full");
     let recipe = recipe(1);
     let mut trainer = run::open(&recipe, &folder.0).unwrap();
-    run::run(&recipe, &folder.0, &mut trainer, |_| true).unwrap();
+    run::run(&folder.0, &mut trainer, |_| true).unwrap();
     let path = folder.0.join(CHECKPOINT);
     let good = std::fs::read(&path).unwrap();
     // A folder where the new file would be: creating it fails as on a disk that takes no more.

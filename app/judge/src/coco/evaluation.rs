@@ -158,6 +158,17 @@ impl Evaluation {
         }))
     }
 
+    /// As [`Self::ap_weighted`], of one class.
+    pub fn class_ap_weighted(&self, class: &str, weights: &[u32]) -> Option<f64> {
+        let curves = self.classes.iter().find(|c| c.name == class)?.curves(VIEWS[FULL], weights)?;
+        mean(curves.iter().map(Curve::ap))
+    }
+
+    /// The names of the classes.
+    pub fn classes(&self) -> impl Iterator<Item = &str> {
+        self.classes.iter().map(|c| c.name.as_str())
+    }
+
     /// Weight 1 for each evaluated image, 0 for the others.
     pub fn ones(&self) -> Vec<u32> {
         self.only(&self.images)

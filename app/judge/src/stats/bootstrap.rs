@@ -95,6 +95,21 @@ impl Bootstrap {
         percentiles(&self.each(images, count, figure))
     }
 
+    /// As [`Self::interval`] of several figures of the same draws.
+    pub fn intervals<const N: usize>(
+        &self,
+        images: &[usize],
+        count: usize,
+        figures: impl Fn(&[u32]) -> [Option<f64>; N] + Sync,
+    ) -> [Option<Interval>; N] {
+        let draws: Vec<[Option<f64>; N]> =
+            (0..self.resamples).into_par_iter().map(|i| figures(&self.draw(i, images, count))).collect();
+        std::array::from_fn(|k| {
+            let values: Vec<f64> = draws.iter().filter_map(|d| d[k]).filter(|v| v.is_finite()).collect();
+            percentiles(&values)
+        })
+    }
+
     /// Judges a candidate against a reference on the same draws.
     pub fn compare(
         &self,
@@ -183,6 +198,9 @@ mod tests {
         let run = |a: &[f64], b: &[f64], d| boot.compare((&images, 200), d, mean_of(a.to_vec()), mean_of(b.to_vec()));
         let gain = run(&before, &after, Direction::HigherIsBetter);
         assert_eq!(gain.comparison, Comparison::Better);
+        let two = |w: &[u32]| [mean_of(before.clone())(w), mean_of(after.clone())(w)];
+        let each = [&before, &after].map(|v| boot.interval(&images, 200, mean_of(v.clone())));
+        assert_eq!(boot.intervals(&images, 200, two), each, "the draws are the same");
         assert_eq!(run(&before, &after, Direction::LowerIsBetter).comparison, Comparison::Worse);
         assert_eq!(run(&before, &before, Direction::HigherIsBetter).comparison, Comparison::NoWorse);
         assert_eq!(run(&before, &after, Direction::HigherIsBetter), gain, "a seed decides all");
