@@ -104,7 +104,7 @@ impl Outcomes {
         let seeds: Vec<String> = pairs.iter().map(|p| p.1.seed.to_string()).collect();
         let told = if seeds.len() == 1 { format!("seed {}", seeds[0]) } else { format!("seeds {}", seeds.join(", ")) };
         let (reference, arm) = pairs.iter().map(|(r, a)| (&r.looked, &a.looked)).unzip();
-        (!pairs.is_empty()).then(|| (Sides { teacher: &self.teacher.looked, reference, arm }, told))
+        (!pairs.is_empty()).then_some((Sides { teacher: &self.teacher.looked, reference, arm }, told))
     }
 
     /// One line a training.
