@@ -10,7 +10,8 @@ use crate::support::{Said, ocellus};
 
 const NETWORK: &str = "[network]\nwidths = [4, 6, 8, 8, 8]\nneck = NECK\nfine = 6\nhead = 8\nprototypes = 4\n\
     [data]\nsize = [64, 96]\npool = 8\nfresh = 1\n[train]\nsteps = 3\nbatch = 2\nwarmup = 2\ncheckpoint = 2\n";
-const ARMS: &str = "base = \"student.toml\"\nteacher = \"teacher.toml\"\njudge = [\"world:random@1\"]\nreference = \"alone\"\n\
+const ARMS: &str = "base = \"student.toml\"\nteacher = \"teacher.toml\"\njudge = [\"world:random@1\"]\n\
+    calibrate = [\"world:random@2\"]\nreference = \"alone\"\n\
     [recipe.data]\nwindows = 1\n[[arm]]\nname = \"alone\"\nseeds = [1]\n[[arm]]\nname = \"taught\"\nseeds = [1]\n\
     [arm.recipe.teacher]\ntraining = \"teacher\"\n[arm.recipe.teacher.class]\nloss = \"quality\"\nweight = 1.0\n\
     [arm.recipe.teacher.features]\nloss = \"plain\"\nweight = 1.0\nchannels = 12\n";
@@ -44,7 +45,9 @@ fn arms_are_trained_once_and_compared() {
     let out = folder.path().join("out");
     assert_eq!(fs::read_to_string(out.join("RESULTS.md")).unwrap(), said.out);
     let body: Value = serde_json::from_str(&fs::read_to_string(out.join("results.json")).unwrap()).unwrap();
-    assert_eq!(body["trainings"].as_array().map(Vec::len), Some(3));
+    let trainings = body["trainings"].as_array().unwrap();
+    assert_eq!(trainings.len(), 3);
+    assert!(trainings.iter().all(|t| t["energy"]["joules"].as_f64().is_some_and(|j| j > 0.0)), "{trainings:?}");
     let gains = body["gains"].as_array().unwrap();
     assert!(gains.iter().any(|g| g["of"] == "car") && gains.iter().all(|g| g["arm"] == "taught (seed 1)"));
     let taught = fs::read(out.join("taught_1/checkpoint.bin")).unwrap();

@@ -9,28 +9,28 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
 use ocellus_distill::experiment::{Experiment as Plan, Training};
-use ocellus_distill::export::export;
+use ocellus_distill::export::{Exported, export};
 use ocellus_distill::recipe::Recipe;
 use ocellus_distill::train::run::{self, CHECKPOINT};
 use ocellus_distill::train::{Trainer, network};
 use ocellus_infer::Runtime;
-use ocellus_judge::energy::EnergyReport;
+use ocellus_judge::energy::EnergySource;
 
 use super::training::{LOG, Log};
 use crate::exit::{self, Outcome};
-use crate::measure::arms::Looked;
+use crate::measure::arms::{Looked, twin};
 use crate::measure::asked::Asked;
 use crate::measure::cost::CORE_W;
-use crate::measure::data::Data;
+use crate::measure::data::{Data, DataRequest};
 use crate::measure::making::TrainingLog;
 use crate::measure::outcomes::{Outcomes, Trained};
 
 /// Train the arms of an experiment from several seeds, judge them on unseen streets, and say who gained what.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
-    ocellus experiment models/experiments/distillation.toml --out out/distillation\n  \
-    ocellus experiment models/experiments/distillation.toml --out out/distillation --as-is\n\
-    Interrupted, the same command goes on where it stood, to the same networks. The teacher is trained first (DIR/teacher);\n\
+    ocellus experiment models/experiments/from_street.toml --out out/from_street\n  \
+    ocellus experiment models/experiments/from_street.toml --out out/from_street --as-is\n\
+    Interrupted, the same command goes on where it stood, to the same networks. The teacher is trained first (in DIR);\n\
     a finished training of its recipe that is put there serves as well. RESULTS.md and results.json in DIR have the table.")]
 pub struct Experiment {
     /// An experiment (TOML); models/experiments/ has some.
@@ -54,6 +54,7 @@ struct Bench {
     asked: Asked,
     runtime: Runtime,
     data: Data,
+    calibration: Option<Data>,
 }
 
 impl Experiment {
@@ -78,15 +79,10 @@ impl Experiment {
             )));
         };
         let bench = Bench::new(&plan, self.ort_lib.as_deref())?;
-        let (name, looked, took) = self.judge(&bench, &teacher, &first)?;
-        let views = views(&teacher);
-        let mut outcomes = Outcomes::new(&plan, Trained { name, arm: None, seed: teacher.seed, views, took, looked });
+        let mut outcomes = Outcomes::new(&plan, self.judge(&bench, (None, &teacher), &first)?);
         for training in &trainings {
             let Some(trainer) = self.trained(&training.recipe)? else { continue };
-            let (name, looked, took) = self.judge(&bench, &training.recipe, &trainer)?;
-            drop(trainer);
-            let (arm, seed, views) = (Some(training.arm), training.seed, self::views(&training.recipe));
-            outcomes.add(Trained { name, arm, seed, views, took, looked });
+            outcomes.add(self.judge(&bench, (Some(training.arm), &training.recipe), &trainer)?);
             if !self.as_is {
                 outcomes.write(&self.out, &bench.data, false)?;
             }
@@ -122,13 +118,30 @@ impl Experiment {
         Ok(Some(trainer))
     }
 
-    /// What a finished training's network sees, and what it took.
-    fn judge(&self, bench: &Bench, recipe: &Recipe, trainer: &Trainer) -> Result<(String, Looked, EnergyReport)> {
-        let state = trainer.state();
+    /// What a finished training's network sees, its INT8 twin too, and what it took.
+    fn judge(&self, bench: &Bench, (arm, recipe): (Option<usize>, &Recipe), trainer: &Trainer) -> Result<Trained> {
+        let (state, views) = (trainer.state(), recipe.train.steps * recipe.train.batch);
         let made = export(recipe, &network(recipe), &state.average, &state.average_running, state.step);
-        let looked = Looked::new(&bench.asked, &bench.runtime, &bench.data, (&made, &made.manifest))?;
+        let look = |made: &Exported| Looked::new(&bench.asked, &bench.runtime, &bench.data, made);
+        let int8 = |calibration| {
+            let looked = twin(&bench.asked, &bench.runtime, calibration, &made).and_then(|twin| look(&twin));
+            looked.inspect_err(|error| eprintln!("{}: no INT8 twin: {error:#}", recipe.name)).ok()
+        };
         let log = TrainingLog::read(&self.out.join(&recipe.name).join(LOG))?;
-        Ok((recipe.name.clone(), looked, log.energy((recipe.train.batch, state.step), self.core_watts)))
+        let took = log.energy((recipe.train.batch, state.step), self.core_watts);
+        Ok(Trained {
+            name: recipe.name.clone(),
+            arm,
+            seed: recipe.seed,
+            views,
+            cpu_s: took
+                .joules
+                .filter(|_| took.source == Some(EnergySource::CpuSecondsEstimate))
+                .map(|j| j / self.core_watts),
+            took,
+            looked: look(&made)?,
+            int8: bench.calibration.as_ref().and_then(int8),
+        })
     }
 }
 
@@ -136,16 +149,14 @@ impl Bench {
     fn new(plan: &Plan, ort_lib: Option<&Path>) -> Result<Self> {
         let asked = Asked::on(plan.judge.clone(), ort_lib.map(Path::to_owned));
         let (runtime, data) = (asked.runtime()?, asked.open_labelled(true)?);
-        Ok(Self { asked, runtime, data })
+        let request = DataRequest { sources: plan.calibrate.clone(), gt: None, frames: None, maps: false };
+        let calibration = (!plan.calibrate.is_empty()).then(|| Data::open(&request)).transpose()?;
+        Ok(Self { asked, runtime, data, calibration })
     }
 }
 
 fn taught_by(training: &Training) -> Option<&str> {
     training.recipe.teacher.as_ref().map(|t| t.training.as_str())
-}
-
-fn views(recipe: &Recipe) -> usize {
-    recipe.train.steps * recipe.train.batch
 }
 
 fn read(path: &Path) -> Result<String> {

@@ -7,7 +7,10 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
 use ocellus_distill::export::Exported;
+use ocellus_distill::onnx;
+use ocellus_distill::quantize::{Options, quantize};
 use ocellus_infer::Runtime;
+use ocellus_infer::digest::sha256_of_bytes;
 use ocellus_judge::coco::{Evaluation, IouType, match_all};
 use ocellus_judge::depth::DepthErrors;
 use ocellus_judge::stats::{Bootstrap, Interval};
@@ -16,8 +19,10 @@ use serde::Serialize;
 use super::asked::Asked;
 use super::data::Data;
 use super::depth::look;
-use super::subject::judged;
+use super::engine::PictureEngine;
+use super::subject::{Subject, judged};
 use super::vouch::Candidate;
+use crate::models;
 
 /// Draws for single classes and groups, of which there are many.
 const FEWER_DRAWS: usize = 200;
@@ -61,9 +66,10 @@ pub struct Looked {
 
 impl Looked {
     /// Looks at all pictures with a network that was made here.
-    pub fn new(asked: &Asked, runtime: &Runtime, data: &Data, (made, manifest): (&Exported, &str)) -> Result<Self> {
-        let candidate = Candidate::new(&made.file, &made.onnx, manifest)?;
-        let mut subject = asked.load(runtime, &candidate.file)?;
+    pub fn new(asked: &Asked, runtime: &Runtime, data: &Data, made: &Exported) -> Result<Self> {
+        let candidate = Candidate::new(&made.file, &made.onnx, &made.manifest)?;
+        let model = models::load(runtime, &asked.loading.request(&candidate.file))?;
+        let mut subject = Subject::new(model, &asked.loading)?;
         let (found, depth) = look(&mut subject, data)?;
         let (params, _) = judged(data, &[&found], &[&subject])?;
         let evaluation = match_all(&data.truth, &found.detections, IouType::Bbox, &params)?;
@@ -100,6 +106,18 @@ impl Looked {
     pub fn whole(&self, figure: Figure) -> Option<f64> {
         self.figure(figure, None, &self.evaluation.ones())
     }
+}
+
+/// The INT8 twin of a network that was made here, by the quantizer's defaults on the pictures of `calibration`.
+pub fn twin(asked: &Asked, runtime: &Runtime, calibration: &Data, made: &Exported) -> Result<Exported> {
+    let candidate = Candidate::new(&made.file, &made.onnx, &made.manifest)?;
+    let float = models::load(runtime, &asked.loading.request(&candidate.file))?;
+    let (mut engine, set) = PictureEngine::new(runtime, &float.spec, calibration)?;
+    let done = quantize(onnx::read(&made.onnx)?, &mut engine, set.pictures, &Options::default())?;
+    let bytes = onnx::write(&done.model);
+    let renamed = made.manifest.replace(&sha256_of_bytes(&made.onnx), &sha256_of_bytes(&bytes));
+    let manifest = renamed.replace("precision = \"fp32\"", "precision = \"int8\"");
+    Ok(Exported { onnx: bytes, manifest, file: made.file.clone() })
 }
 
 /// Which pictures and which class a gain is of.

@@ -28,8 +28,12 @@ pub struct Trained {
     pub views: usize,
     /// Energy of the training, a teacher's answers among it.
     pub took: EnergyReport,
+    /// CPU seconds, where that energy is an estimate by them.
+    pub cpu_s: Option<f64>,
     /// What it sees.
     pub looked: Looked,
+    /// What its INT8 twin sees.
+    pub int8: Option<Looked>,
 }
 
 /// All that is finished.
@@ -122,9 +126,11 @@ impl Outcomes {
 
 impl Trained {
     fn to_json(&self) -> Value {
-        let figures = Figure::ALL.map(|f| (f.name().to_owned(), json!(self.looked.whole(f))));
-        json!({"name": self.name, "seed": self.seed, "views": self.views, "energy": self.took,
-            "figures": serde_json::Map::from_iter(figures)})
+        let of = |looked: &Looked| {
+            serde_json::Map::from_iter(Figure::ALL.map(|f| (f.name().to_owned(), json!(looked.whole(f)))))
+        };
+        json!({"name": self.name, "seed": self.seed, "views": self.views, "cpu_s": self.cpu_s, "energy": self.took,
+            "figures": of(&self.looked), "int8": self.int8.as_ref().map(of)})
     }
 }
 

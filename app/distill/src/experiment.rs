@@ -39,6 +39,9 @@ pub struct Experiment {
     pub teacher: String,
     /// What networks are judged on: streets that none was trained on.
     pub judge: Vec<String>,
+    /// What INT8 twins are calibrated on; without it none are made.
+    #[serde(default)]
+    pub calibrate: Vec<String>,
     /// The arm that the others are compared with.
     pub reference: String,
     /// What all arms change of the base.
