@@ -10,7 +10,8 @@ use clap::Args;
 use ocellus_distill::export::{Exported, export};
 use ocellus_distill::recipe::Recipe;
 use ocellus_distill::train::network;
-use ocellus_distill::train::run;
+use ocellus_distill::train::run::{self, CHECKPOINT};
+use ocellus_judge::energy::TeacherEnergy;
 use ocellus_judge::statement::Targets;
 
 use super::training::{LOG, Log};
@@ -47,7 +48,7 @@ pub struct Distill {
     teacher: Option<PathBuf>,
     #[command(flatten)]
     judging: Judging,
-    /// Energy that a teacher's outputs took, where the training rests on them; by itself it asks no teacher.
+    /// Energy that making the teacher took, where it is not that of the log beside the teacher's training.
     #[arg(long, value_name = "J", value_parser = joules)]
     teacher_joules: Option<f64>,
     /// Energy of training such a network directly, for the break-even N*.
@@ -87,7 +88,7 @@ impl Distill {
         let state = trainer.state();
         let recipe = trainer.recipe();
         let made = export(recipe, &network(recipe), &state.average, &state.average_running, state.step);
-        self.judge(&made, (&targets, &judged_on), (recipe.train.batch, state.step))
+        self.judge(&made, (&targets, &judged_on), (recipe, state.step))
     }
 
     /// Streets below the seeds of training, unless told otherwise.
@@ -106,10 +107,11 @@ impl Distill {
         &self,
         made: &Exported,
         (targets, judged_on): (&Targets, &[String]),
-        (batch, step): (usize, usize),
+        (recipe, step): (&Recipe, usize),
     ) -> Result<Outcome> {
+        let batch = recipe.train.batch;
         let took = TrainingLog::read(&self.out.join(LOG))?.energy((batch, step), self.core_watts);
-        let told = (self.teacher_joules, self.direct_joules);
+        let told = (self.asked(recipe)?, self.direct_joules);
         let text = format!("{}{}", made.manifest, training::section(&took, told)?);
         let candidate = Candidate::new(&made.file, &made.onnx, &text)?;
         let mut asked = self.judging.asked(judged_on, self.ort_lib.as_deref());
@@ -119,7 +121,11 @@ impl Distill {
             .push(("student".to_owned(), format!("recipe {}, {step} steps of {batch} views", self.recipe.display())));
         let teacher = self.teacher.as_deref();
         if teacher.is_none() {
-            provenance.push(("teacher".to_owned(), "none: trained alone on truth, judged by bounds".to_owned()));
+            let told = match &recipe.teacher {
+                Some(t) => format!("taught by {}; judged by bounds, for no --teacher is named", t.training),
+                None => "none: trained alone on truth, judged by bounds".to_owned(),
+            };
+            provenance.push(("teacher".to_owned(), told));
         }
         let case = Case { student: &candidate.file, teacher, targets, provenance };
         let stated = state(&asked, &case).context("the student cannot be judged: no network was written")?;
@@ -131,6 +137,17 @@ impl Distill {
         write(&manifest, text.as_bytes())?;
         println!("{}", manifest.display());
         Ok(outcome(&stated.lost))
+    }
+
+    /// Whether a teacher was asked, and what making it took: as told, else by the log of its training.
+    fn asked(&self, recipe: &Recipe) -> Result<TeacherEnergy> {
+        let Some(table) = &recipe.teacher else {
+            return Ok(self.teacher_joules.map_or(TeacherEnergy::NotAsked, |j| TeacherEnergy::Asked(Some(j))));
+        };
+        let folder = self.out.with_file_name(&table.training);
+        let (theirs, state) = run::read(&folder.join(CHECKPOINT))?;
+        let took = TrainingLog::read(&folder.join(LOG))?.energy((theirs.train.batch, state.step), self.core_watts);
+        Ok(TeacherEnergy::Asked(self.teacher_joules.or(took.joules_net.or(took.joules))))
     }
 }
 

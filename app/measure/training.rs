@@ -32,15 +32,19 @@ fn report(told: &ManifestTraining) -> EnergyReport {
     report
 }
 
-/// The `[training]` table: what a training of `views` took by `report`, and what is `told` of the energy of the teacher's
-/// outputs (none, where no teacher was asked) and of a direct training.
+/// The `[training]` table: what a training took by `report`; of its teacher, where there was one, the energy that making it
+/// took, where known; and that of a direct training.
 #[cfg_attr(not(feature = "train"), allow(dead_code))] // Whoever trains nothing writes none.
-pub fn section(report: &EnergyReport, (teacher_j, direct_j): (Option<f64>, Option<f64>)) -> Result<String> {
+pub fn section(report: &EnergyReport, (teacher, direct_j): (TeacherEnergy, Option<f64>)) -> Result<String> {
+    let (asked_teacher, teacher_j) = match teacher {
+        TeacherEnergy::NotAsked => (false, None),
+        TeacherEnergy::Asked(joules) => (true, joules),
+    };
     let training = ManifestTraining {
         energy_j: report.joules_net.or(report.joules).map(f64::round).filter(|j| *j > 0.0),
         source: report.source.and_then(|s| json!(s).as_str().map(str::to_owned)),
         views: Some(report.frames),
-        asked_teacher: teacher_j.is_some(),
+        asked_teacher,
         teacher_j,
         direct_j,
         notes: report.notes.clone(),
@@ -59,12 +63,14 @@ mod tests {
             let text = section(&took, told).unwrap();
             toml::from_str(text.trim_start().strip_prefix("[training]").unwrap()).unwrap()
         };
-        let alone = making(&read((None, None)), (Some(0.2), Some(0.1)));
+        let alone = making(&read((TeacherEnergy::NotAsked, None)), (Some(0.2), Some(0.1)));
         assert_eq!((alone.training.source, alone.training.joules), (took.source, Some(36_480.0)));
         assert!(alone.training.notes[0].starts_with("ESTIMATE"), "{:?}", alone.training.notes);
         assert_eq!((alone.break_even.students, alone.break_even.frames.map(f64::round)), (None, Some(364_800.0)));
-        let taught = making(&read((Some(5000.0), Some(40_000.0))), (None, None));
+        let taught = making(&read((TeacherEnergy::Asked(Some(5000.0)), Some(40_000.0))), (None, None));
         assert_eq!(taught.break_even.students, Some(5000.0 / 3520.0));
+        let unknown = making(&read((TeacherEnergy::Asked(None), Some(40_000.0))), (None, None));
+        assert!(unknown.asked_teacher && unknown.break_even.students.is_none(), "{:?}", unknown.notes);
         let unsaid = making(&ManifestTraining::default(), (Some(0.2), Some(0.1)));
         assert_eq!((unsaid.training.joules, unsaid.break_even.frames), (None, None));
     }

@@ -14,6 +14,7 @@ use crate::net::graph::{Graph, NodeId, Op};
 use crate::onnx::proto::{GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, data_type};
 use crate::onnx::write;
 use crate::recipe::Recipe;
+use crate::teacher::table::TeacherTable;
 
 /// Operator set: the oldest whose `Resize` and quantized operators are those of today.
 const OPSET: i64 = 13;
@@ -77,7 +78,8 @@ fn names_literal() -> String {
 
 fn metadata(recipe: &Recipe, [height, width]: [usize; 2], steps: usize) -> Vec<(&'static str, String)> {
     let text = toml::to_string(recipe).unwrap_or_default();
-    vec![
+    let teacher = recipe.teacher.as_ref().map(|t| ("teacher", taught(t)));
+    let own = [
         ("author", "Ocellus".to_owned()),
         ("task", "detect".to_owned()),
         ("names", names_literal()),
@@ -88,7 +90,13 @@ fn metadata(recipe: &Recipe, [height, width]: [usize; 2], steps: usize) -> Vec<(
         ("views", (steps * recipe.train.batch).to_string()),
         ("recipe_sha256", hex(&Sha256::digest(text.as_bytes()))),
         ("recipe", text),
-    ]
+    ];
+    own.into_iter().chain(teacher).collect()
+}
+
+/// Who taught, and with which weights.
+fn taught(teacher: &TeacherTable) -> String {
+    format!("{} (weights sha256 {})", teacher.training, teacher.sha256.as_deref().unwrap_or("not known"))
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
@@ -103,7 +111,7 @@ fn manifest(recipe: &Recipe, file: &str, onnx: &[u8], [height, width]: [usize; 2
     let classes: Vec<String> = class_names().iter().map(|c| format!("\"{c}\"")).collect();
     format!(
         "name = \"{}\"\nfile = \"{file}\"\nsha256 = \"{}\"\nlicence = \"MIT OR Apache-2.0\"\n\
-         provenance = \"trained by `ocellus distill` on {} views of the simulated world (seed {}, {steps} steps)\"\n\
+         provenance = \"trained by `ocellus distill` on {} views of the simulated world (seed {}, {steps} steps){}\"\n\
          head = \"student\"\nclasses = [{}]\nprecision = \"fp32\"\n\n\
          [input]\nname = \"{INPUT}\"\nsize = [{width}, {height}]\nresize = \"letterbox-centre\"\nfill = 114\norder = \"rgb\"\n\
          mean = [0.0, 0.0, 0.0]\nscale = [0.003921569, 0.003921569, 0.003921569]\n\n\
@@ -112,6 +120,7 @@ fn manifest(recipe: &Recipe, file: &str, onnx: &[u8], [height, width]: [usize; 2
         hex(&Sha256::digest(onnx)),
         steps * recipe.train.batch,
         recipe.seed,
+        recipe.teacher.as_ref().map_or_else(String::new, |t| format!(", taught by {}", taught(t))),
         classes.join(", "),
     )
 }

@@ -86,6 +86,11 @@ fn adapters_are_trained_and_kept_and_left_out_of_what_is_exported() {
     assert_eq!(made, export(&recipe, &plain, &cut, &state.average_running, state.step));
     let text = String::from_utf8_lossy(&made.onnx);
     assert!(text.contains("neck_8.weight") && !text.contains("adapt_"));
+    let taught = trainer.recipe().clone();
+    let made = export(&taught, &plain, &state.average, &state.average_running, state.step);
+    let weights = taught.teacher.and_then(|t| t.sha256).unwrap();
+    let told = format!("wide (weights sha256 {weights})");
+    assert!(made.manifest.contains(&told) && String::from_utf8_lossy(&made.onnx).contains(&told));
 }
 
 #[test]
