@@ -156,10 +156,12 @@ impl Batch<'_> {
                 ClassLoss::Kd => logits::kd_sigmoid(student, &teacher, t.temperature),
                 ClassLoss::Quality => quality(student, &teacher),
                 ClassLoss::Dkl => dkl(student, &teacher, t.temperature),
-                ClassLoss::Dkd => at_objects(student, &teacher, scores, |s, t_, best| {
+                ClassLoss::Dkd => at_objects((student, &teacher), scores, |s, t_, best| {
                     logits::dkd(s, t_, best, [DKD_HALVES[0], DKD_HALVES[1], t.temperature])
                 }),
-                ClassLoss::Cist => at_objects(student, &teacher, scores, |s, t_, _| logits::cist(s, t_, t.temperature)),
+                ClassLoss::Cist => {
+                    at_objects((student, &teacher), scores, |s, t_, _| logits::cist(s, t_, t.temperature))
+                }
             };
             times(taught, share)
         })
@@ -171,10 +173,7 @@ impl Batch<'_> {
             let (teacher, scores) = (doubles(&answer.sides[scale]), &answer.scores[scale]);
             let bins = student.len() / (4 * scores.len()).max(1);
             let weigh = |score: f32| if score >= SIDES_SCORE_MIN { f64::from(score) / mass } else { 0.0 };
-            at_cells(student, &teacher, scores, |score, s, t_| {
-                let weight = weigh(score);
-                (weight > 0.0).then(|| times(shape::sides(s, t_, bins, t.temperature), weight))
-            })
+            at_cells((student, &teacher), scores, weigh, |s, t_| shape::sides(s, t_, bins, t.temperature))
         })
     }
 
@@ -263,35 +262,30 @@ fn dkl(student: &[f64], teacher: &[f64], t: f64) -> Taught {
     (DKL_HALVES[0] * soft + DKL_HALVES[1] * gap, grad)
 }
 
-/// A loss at each cell: `of` gets its score and its channels of student and teacher.
+/// A loss at the cells whose score has a weight: `of` gets their channels of student and teacher.
 fn at_cells(
-    student: &[f64],
-    teacher: &[f64],
+    (student, teacher): (&[f64], &[f64]),
     scores: &[f32],
-    of: impl Fn(f32, &[f64], &[f64]) -> Option<Taught>,
+    weigh: impl Fn(f32) -> f64,
+    of: impl Fn(&[f64], &[f64]) -> Taught,
 ) -> Taught {
     let plane = scores.len();
     let (mut value, mut grad) = (0.0, vec![0.0; student.len()]);
     let channels = |map: &[f64], cell: usize| -> Vec<f64> { map[cell..].iter().step_by(plane).copied().collect() };
-    for (cell, score) in scores.iter().enumerate() {
-        if let Some((v, g)) = of(*score, &channels(student, cell), &channels(teacher, cell)) {
-            value += v;
-            grad[cell..].iter_mut().step_by(plane).zip(g).for_each(|(into, g)| *into = g);
-        }
+    for (cell, weight) in scores.iter().map(|s| weigh(*s)).enumerate().filter(|(_, w)| *w > 0.0) {
+        let (v, g) = times(of(&channels(student, cell), &channels(teacher, cell)), weight);
+        value += v;
+        grad[cell..].iter_mut().step_by(plane).zip(g).for_each(|(into, g)| *into = g);
     }
     (value, grad)
 }
 
 /// A loss at the cells where the teacher is sure: `of` gets the channels of both and the teacher's best.
-fn at_objects(
-    student: &[f64],
-    teacher: &[f64],
-    scores: &[f32],
-    of: impl Fn(&[f64], &[f64], usize) -> Taught,
-) -> Taught {
-    at_cells(student, teacher, scores, |score, s, t| {
+fn at_objects(maps: (&[f64], &[f64]), scores: &[f32], of: impl Fn(&[f64], &[f64], usize) -> Taught) -> Taught {
+    let weigh = |score: f32| if score >= SURE { f64::from(score) } else { 0.0 };
+    at_cells(maps, scores, weigh, |s, t| {
         let best = t.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).map_or(0, |(i, _)| i);
-        (score >= SURE).then(|| times(of(s, t, best), f64::from(score)))
+        of(s, t, best)
     })
 }
 
