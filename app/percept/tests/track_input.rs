@@ -181,6 +181,42 @@ fn a_wrong_depth_is_refused_and_a_lasting_one_believed() {
 }
 
 #[test]
+fn a_speed_that_one_wrong_depth_made_is_not_kept() {
+    let mut bench = Bench::new();
+    let seen = |x: f64, sigma: f64, age_s: f64, source| {
+        let origin = Point3::new(0.0, 0.0, 0.0);
+        let m = PositionMeasurement::along_ray(Point3::new(x, 0.0, 0.5), origin, (sigma, 0.1), source);
+        Observation { position: Some(PositionMeasurement { age_s, ..m }), ..boxed(300.0, 0.9) }
+    };
+    let pose = Transform::from_isometry(Isometry3::identity());
+    let place = |t: f64| 90.0 - 15.0 * t;
+    for k in 0..54_u32 {
+        let t = f64::from(k) * 0.1;
+        let observation = match k {
+            // Known by its size alone, then a beam meets what stands far in front of it.
+            0..8 | 9 | 12 | 13 => seen(place(t) - 2.0, 12.0, 0.0, DistanceSource::SizePrior),
+            8 => seen(38.0, 0.35, 0.1, DistanceSource::Lidar),
+            _ => {
+                let sweep = f64::from(k / 2) * 0.2 - 0.1;
+                seen(place(sweep), 0.3, t - sweep, DistanceSource::Lidar)
+            }
+        };
+        let frame = TrackFrame { odom_from_vehicle: Some(&pose), ..TrackFrame::at(stamp(t)) };
+        bench.frame(frame, &[observation]);
+        eprintln!(
+            "{k} {:?} {:?}",
+            bench.out[0].position_use,
+            bench.out[0].kinematics.unwrap().velocity.map(|v| v.mps.x)
+        );
+        let velocity = bench.out[0].kinematics.unwrap().velocity;
+        assert!(k < 26 || velocity.is_some(), "after {t} s there is no speed");
+        if let Some(v) = velocity {
+            assert!((v.mps.x + 15.0).abs() < 3.0, "after {t} s: {:?}", v.mps);
+        }
+    }
+}
+
+#[test]
 fn one_sweep_under_three_pictures_counts_once_and_its_age_is_understood() {
     let mut bench = Bench::new();
     let mut uses = Vec::new();

@@ -319,7 +319,10 @@ impl MotionFilter {
         if self.refusals < REFUSALS_BEFORE_RESET {
             return PositionUse::Refused;
         }
-        *self = Self { velocity: self.velocity, ..Self::new(m, kept_in) };
+        // A velocity that one measurement made, or that nothing since the last beginning agreed with, is part of what is wrong.
+        let known = self.settled && self.updates > 1;
+        let began = Self::new(m, kept_in);
+        *self = if known { Self { velocity: self.velocity, ..began } } else { began };
         PositionUse::Began
     }
 
