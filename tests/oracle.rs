@@ -236,13 +236,14 @@ fn two_cameras_at_once_are_as_good_as_one() {
 /// A runner behind a van: pictures a second, the runner's speed, how far along the road, pictures left out, cameras.
 type Crossing<'a> = (f64, f64, f64, f64, &'a [&'a str]);
 
-const CROSSINGS: [Crossing<'_>; 19] = [
+const CROSSINGS: [Crossing<'_>; 20] = [
     (30.0, 5.0, 29.0, 0.0, &["camera"]),
     (10.0, 5.0, 29.0, 0.0, &["camera"]),
     (5.0, 5.0, 29.0, 0.0, &["camera"]),
     (5.0, 5.0, 26.5, 0.0, &["camera"]),
     (30.0, 4.0, 29.0, 0.0, &["camera"]),
     (30.0, 5.0, 26.5, 0.0, &["camera"]),
+    (30.0, 6.0, 26.5, 0.0, &["camera"]),
     (30.0, 4.0, 29.0, 0.3, &["camera"]),
     (10.0, 3.0, 26.5, 0.0, &["camera"]),
     (10.0, 4.0, 32.0, 0.0, &["camera"]),

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow};
 use clap::Args;
-use ocellus_world::{EGO_CENTRE_AHEAD_M, EGO_SIZE_M, EGO_WHEELBASE_M};
 
 use crate::exit::{self, Outcome};
 use crate::launch::file::{ModelTable, SpeedValue};
@@ -61,14 +60,14 @@ impl Demo {
     }
 }
 
-/// The outline of the world's own car.
+/// The outline of the world's own car, which drove the drive.
 fn vehicle() -> VehicleTable {
-    let [length_m, width_m, _] = EGO_SIZE_M;
+    let car = wire::assess::SIMULATED;
     VehicleTable {
-        width_m: Some(width_m),
-        wheelbase_m: Some(EGO_WHEELBASE_M),
-        front_m: Some(EGO_CENTRE_AHEAD_M + 0.5 * length_m),
-        rear_axle_m: Some(0.0),
+        width_m: Some(car.width_m),
+        wheelbase_m: Some(car.wheelbase_m),
+        front_m: Some(car.front_m),
+        rear_axle_m: Some(car.rear_axle_m),
         ..VehicleTable::default()
     }
 }

@@ -19,6 +19,13 @@ use crate::launch::AssessPlan;
 /// KITTI's station wagon about its velodyne: 1.82 m wide, axles 2.71 m apart, the velodyne 0.76 m ahead of the rear axle (the
 /// data set's drawing of its sensors), the front 0.95 m ahead of the front axle.
 const KITTI: VehicleShape = VehicleShape { width_m: 1.82, wheelbase_m: 2.71, front_m: 2.9, rear_axle_m: -0.76 };
+/// The simulated world's own car.
+pub const SIMULATED: VehicleShape = VehicleShape {
+    width_m: EGO_SIZE_M[1],
+    wheelbase_m: EGO_WHEELBASE_M,
+    front_m: EGO_CENTRE_AHEAD_M + 0.5 * EGO_SIZE_M[0],
+    rear_axle_m: 0.0,
+};
 /// Speed and acceleration are differences of poses this far apart, seconds: shorter is noise, longer is late.
 const SPEED_OVER_S: f64 = 0.1;
 const ACCELERATION_OVER_S: f64 = 0.2;
@@ -155,12 +162,7 @@ pub fn shape(plan: &AssessPlan, drive: &dyn Drive) -> Option<VehicleShape> {
 fn known_shape(kind: DriveKind) -> Option<VehicleShape> {
     match kind {
         DriveKind::KittiRaw | DriveKind::KittiObject => Some(KITTI),
-        DriveKind::Simulated => Some(VehicleShape {
-            width_m: EGO_SIZE_M[1],
-            wheelbase_m: EGO_WHEELBASE_M,
-            front_m: EGO_CENTRE_AHEAD_M + 0.5 * EGO_SIZE_M[0],
-            rear_axle_m: 0.0,
-        }),
+        DriveKind::Simulated => Some(SIMULATED),
         _ => None,
     }
 }

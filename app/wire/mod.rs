@@ -2,7 +2,7 @@
 //! writes what the run came to.
 
 mod anticipate;
-mod assess;
+pub(crate) mod assess;
 mod blind;
 mod can;
 mod classes;

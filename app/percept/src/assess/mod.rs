@@ -1,10 +1,9 @@
 //! What obstacles mean: the corridor the vehicle sweeps, time to collision, and risk with its reason.
 //!
 //! [`Assessor`] takes a frame's tracked obstacles and the vehicle's own motion, and answers each with a risk. Parts:
-//! `corridor` (the swept path), `ttc` (time to collision and its probability), `threat` (one obstacle on the path), `side` (how what is
-//! partly hidden moves across), `risk` (the
-//! state machine), `why` (the reason in words), `assessor` (frame by frame), `way` (the corridor as it is drawn), `alert` (what a network on
-//! clips says, smoothed). It is advice for people and programs that know better: never a safety function, and no word of it is a command.
+//! `corridor` (the swept path), `extent` (which part of an obstacle lies in it), `ttc` (time to collision and its probability), `threat`
+//! (one obstacle on the path), `side` (how what is partly hidden moves across), `risk` (the state machine), `why` (the reason in words),
+//! `assessor` (frame by frame), `way` (the corridor as it is drawn), `alert` (what a network on clips says, smoothed). It is advice for people and programs that know better: never a safety function, and no word of it is a command.
 
 mod alert;
 mod assessor;
