@@ -1,4 +1,4 @@
-//! Obstacles without a class, from points alone: how the tracker sees them, and how they are listed.
+//! Obstacles without a class, from a LiDAR's points or a camera's depth: how the tracker sees them, and how they are listed.
 
 use ocellus_percept::assess::Extent;
 use ocellus_percept::fuse::Obstacle;
@@ -7,24 +7,24 @@ use ocellus_percept::track::{Observation, PositionMeasurement, TrackOutput};
 
 use super::assess::{Assess, Listed};
 
-/// Points are no guess: what stands above the ground is there.
+/// Points are no guess: what stands above the ground is there. The tracker's alone; no score is listed.
 const SCORE: f32 = 1.0;
 /// One sigma of a LiDAR range where the cluster's own covariance says nothing, metres.
 const RANGE_SIGMA_M: f64 = 0.03;
 
 /// What the tracker is told of an obstacle.
-pub fn observation(obstacle: &Obstacle, class: u32) -> Observation {
-    let position = PositionMeasurement {
-        point: obstacle.nearest,
-        covariance: obstacle.covariance,
-        source: DistanceSource::Lidar,
-        age_s: 0.0,
-    };
+pub fn observation(obstacle: &Obstacle, class: u32, source: DistanceSource) -> Observation {
+    let position = PositionMeasurement { point: obstacle.nearest, covariance: obstacle.covariance, source, age_s: 0.0 };
     Observation { bbox: None, score: SCORE, listed: true, class, position: Some(position) }
 }
 
-/// An obstacle as it is listed: distance from the LiDAR, as there is no camera.
-pub fn object(obstacle: &Obstacle, tracked: &TrackOutput, assess: &mut Assess) -> Option<Object> {
+/// An obstacle as it is listed: its distance is that from the sensor which showed it.
+pub fn object(
+    obstacle: &Obstacle,
+    tracked: &TrackOutput,
+    source: DistanceSource,
+    assess: &mut Assess,
+) -> Option<Object> {
     let kinematics = tracked.kinematics.as_ref();
     let ray = obstacle.nearest.xyz.normalize();
     let along = (ray.transpose() * obstacle.covariance * ray).x;
@@ -34,7 +34,7 @@ pub fn object(obstacle: &Obstacle, tracked: &TrackOutput, assess: &mut Assess) -
         score: None,
         box_px: None,
         distance_m: Some(obstacle.range_m),
-        distance_source: Some(DistanceSource::Lidar),
+        distance_source: Some(source),
         distance_sigma_m: Some(if along > 0.0 { along.sqrt() } else { RANGE_SIGMA_M }),
         gap_m: None,
         position_m: Some(obstacle.nearest.xyz.into()),

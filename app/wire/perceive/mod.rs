@@ -13,7 +13,7 @@ use ocellus_flow::pool::PooledShared;
 use ocellus_flow::queue::Receiver;
 use ocellus_percept::cloud::Cloud;
 use ocellus_percept::detection::Detection;
-use ocellus_percept::fuse::{Distance, Fuser, FuserConfig, Obstacle, ObstacleFinder};
+use ocellus_percept::fuse::{Distance, Fuser, FuserConfig, Obstacle, ObstacleFinder, StandingFinder};
 use ocellus_percept::report::{FrameReport, Object, SensorState, Trigger};
 use ocellus_percept::time::Timestamp;
 use ocellus_percept::track::{Observation, TrackIds, TrackOutput, Tracker, TrackerConfig};
@@ -88,6 +88,7 @@ pub struct Perceive {
     /// The newest sweeps of each LiDAR, by run sensor, the newest last.
     sweeps: Vec<VecDeque<CurrentSweep>>,
     obstacles: ObstacleFinder,
+    standing: StandingFinder,
     found: Vec<Obstacle>,
     candidates: Vec<Candidate>,
     observations: Vec<Observation>,
@@ -134,13 +135,14 @@ impl Perceive {
     pub fn new(parts: PerceiveParts) -> Self {
         Self {
             views: parts.sensors.iter().map(|_| View::new(&parts.classes)).collect(),
-            unknowns: parts.sensors.iter().map(|_| Unknowns::default()).collect(),
+            unknowns: parts.sensors.iter().map(|_| Unknowns::new(&parts.classes)).collect(),
             sweeps: parts.sensors.iter().map(|_| VecDeque::with_capacity(SWEEPS_KEPT)).collect(),
             parts,
             pending: BTreeMap::new(),
             next: 0,
             ids: TrackIds::default(),
             obstacles: ObstacleFinder::default(),
+            standing: StandingFinder::default(),
             found: Vec::new(),
             candidates: Vec::new(),
             observations: Vec::new(),
@@ -193,6 +195,9 @@ impl Perceive {
     pub fn renew(&mut self, sensor: usize) {
         if let Some(view) = self.views.get_mut(sensor) {
             *view = View { calibrated_said: view.calibrated_said, ..View::new(&self.parts.classes) };
+        }
+        if let Some(unknowns) = self.unknowns.get_mut(sensor) {
+            *unknowns = Unknowns::new(&self.parts.classes);
         }
     }
 

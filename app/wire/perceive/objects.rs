@@ -6,6 +6,7 @@ use ocellus_percept::assess::{ClosingMotion, Corridor, Extent, Offset, OnPath, S
 use ocellus_percept::depth::DepthMap;
 use ocellus_percept::detection::{BoxPx, Detection};
 use ocellus_percept::fuse::{Distance, FrameContext, Other, Outline, Sweep};
+use ocellus_percept::model::DepthKind;
 use ocellus_percept::report::{DistanceSource, Object};
 use ocellus_percept::space::camera::centred_from_continuous;
 use ocellus_percept::space::{Camera, CameraMount, Lens, Lidar, Odom, Optical, Point3, Transform, Vehicle};
@@ -172,7 +173,7 @@ impl Perceive {
             odom_from_vehicle: drive.odom_from_vehicle(origin.t),
         };
         let fusing = self.parts.fusing.clone();
-        fusing.time(|| self.fuse(origin, &moment, candidates, depth));
+        let has_sweep = fusing.time(|| self.fuse(origin, &moment, candidates, depth));
         self.observe(&moment, candidates);
         let track_frame = TrackFrame {
             t: origin.t,
@@ -191,6 +192,9 @@ impl Perceive {
         let rows = candidates.iter().enumerate().filter(|(_, candidate)| candidate.listed);
         let mut objects: Vec<Object> =
             rows.filter_map(|(row, seen)| self.object(&seen.detection, row, &moment, frame.size)).collect();
+        if let Some(map) = depth.filter(|map| self.parts.unknown && !has_sweep && map.kind == DepthKind::Metric) {
+            self.find_unknown_in_depth(origin, &moment, map);
+        }
         objects.extend(self.unknown_objects(origin, &moment, candidates));
         objects
     }
@@ -214,13 +218,19 @@ impl Perceive {
         }
     }
 
-    /// Fills `measured`, aligned with the detections.
-    fn fuse(&mut self, origin: &Origin, moment: &Moment<'_>, candidates: &[Candidate], depth: Option<&DepthMap>) {
+    /// Fills `measured`, aligned with the detections; whether there was a sweep for it.
+    fn fuse(
+        &mut self,
+        origin: &Origin,
+        moment: &Moment<'_>,
+        candidates: &[Candidate],
+        depth: Option<&DepthMap>,
+    ) -> bool {
         self.measured.clear();
         self.parts.assess.see_ground(None);
         let Some(camera) = &moment.camera else {
             self.measured.extend(candidates.iter().map(|_| None));
-            return;
+            return false;
         };
         let optical_from_vehicle = moment.mount.and_then(|m| m.optical_from_vehicle);
         let newest = self.newest_sweep(origin);
@@ -258,6 +268,7 @@ impl Perceive {
                 distance,
             }));
         }
+        sweep.is_some()
     }
 
     /// The newest sweep that is not too old, of whichever LiDAR.

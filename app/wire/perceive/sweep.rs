@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ocellus_flow::pool::PooledShared;
 use ocellus_percept::cloud::Cloud;
-use ocellus_percept::report::{SensorState, Trigger};
+use ocellus_percept::report::{DistanceSource, SensorState, Trigger};
 use ocellus_percept::space::{LidarMount, Transform};
 use ocellus_percept::track::TrackFrame;
 
@@ -52,7 +52,7 @@ impl Perceive {
         }
         self.observations.clear();
         let unknown = self.parts.classes.unknown();
-        self.observations.extend(self.found.iter().map(|o| obstacles::observation(o, unknown)));
+        self.observations.extend(self.found.iter().map(|o| obstacles::observation(o, unknown, DistanceSource::Lidar)));
         let odom_from_vehicle = drive.odom_from_vehicle(origin.t);
         let frame = TrackFrame { odom_from_vehicle: odom_from_vehicle.as_ref(), ..TrackFrame::at(origin.t) };
         let view = &mut self.views[origin.sensor];
@@ -60,7 +60,9 @@ impl Perceive {
         self.parts.assess.begin(origin.t);
         let assess = &mut self.parts.assess;
         let rows = self.found.iter().zip(&self.tracked).filter(|(obstacle, tracked)| obstacle.is_sure(tracked.hits));
-        let objects = rows.filter_map(|(obstacle, tracked)| obstacles::object(obstacle, tracked, assess)).collect();
+        let objects = rows
+            .filter_map(|(obstacle, tracked)| obstacles::object(obstacle, tracked, DistanceSource::Lidar, assess))
+            .collect();
         let report = self.report(origin, Trigger::Lidar, self.state(origin), Some(objects));
         let (entry, ahead) = (Some(origin.entry), self.parts.assess.ahead());
         self.send(Perceived { entry, ahead, ..Perceived::bare(report) })

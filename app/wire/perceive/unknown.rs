@@ -1,19 +1,21 @@
 //! Obstacles that no detector knows, beside those of a camera's frame: clusters of the newest sweep on the way ahead that no
-//! detection explains.
+//! detection explains; where no sweep is young enough, of what stands on the road in the frame's own depth map.
 //!
-//! They are found and tracked when a sweep comes, and brought to each frame's moment by how they move. Listed are those that are
+//! They are found and tracked when a sweep or a frame comes, and brought to each frame's moment by how they move. Listed are those that are
 //! confirmed, seen by the camera, and in the corridor or close beside it: elsewhere a street is full of walls, poles and bushes
 //! that no detector needs to know.
 
+use ocellus_percept::depth::DepthMap;
 use ocellus_percept::detection::BoxPx;
 use ocellus_percept::fuse::Obstacle;
 use ocellus_percept::fuse::cluster::HEIGHT_MIN_M;
-use ocellus_percept::report::Object;
+use ocellus_percept::report::{DistanceSource, Object};
 use ocellus_percept::space::{Odom, Point3, Transform, Vehicle};
 use ocellus_percept::time::Timestamp;
-use ocellus_percept::track::{TrackFrame, TrackOutput, TrackPhase};
+use ocellus_percept::track::{TrackFrame, TrackOutput, TrackPhase, Tracker, TrackerConfig};
+use ocellus_sense::SensorKind;
 
-use super::super::classes::Candidate;
+use super::super::classes::{Candidate, Classes};
 use super::super::frame::Origin;
 use super::super::obstacles;
 use super::Perceive;
@@ -33,12 +35,26 @@ const NEAR_SURFACE_M: f64 = 2.5;
 /// A box is this wide and high at least, px: a pole that one column of points hits has no width.
 const BOX_MIN_PX: f32 = 2.0;
 
-/// What one LiDAR's newest sweep showed.
-#[derive(Default)]
+/// What a LiDAR's newest sweep, or a camera's newest depth map, showed.
 pub(super) struct Unknowns {
+    tracker: Tracker,
     t: Timestamp,
     odom_from_vehicle: Option<Transform<Odom, Vehicle>>,
+    source: DistanceSource,
     things: Vec<(Obstacle, TrackOutput)>,
+}
+
+impl Unknowns {
+    /// Nothing seen yet.
+    pub(super) fn new(classes: &Classes) -> Self {
+        Self {
+            tracker: Tracker::with_classes(TrackerConfig::default(), classes.names()),
+            t: Timestamp::default(),
+            odom_from_vehicle: None,
+            source: DistanceSource::Lidar,
+            things: Vec::new(),
+        }
+    }
 }
 
 impl Perceive {
@@ -49,19 +65,47 @@ impl Perceive {
         let vehicle_from_lidar = mount.vehicle_from_lidar;
         let Self { obstacles, found, .. } = self;
         self.parts.fusing.time(|| obstacles.find(cloud, &vehicle_from_lidar, found));
+        self.follow(origin, DistanceSource::Lidar);
+    }
+
+    /// Finds and tracks what stands on the road in a frame's depth map in metres.
+    pub(super) fn find_unknown_in_depth(&mut self, origin: &Origin, moment: &Moment<'_>, map: &DepthMap) {
+        let mount = moment.mount.and_then(|m| m.optical_from_vehicle);
+        let (Some(camera), Some(optical_from_vehicle)) = (&moment.camera, mount) else { return };
+        let Some(height_m) = self.parts.camera_height_m else {
+            let name = &self.parts.sensors[origin.sensor].name;
+            let need = "obstacles of no class are found in its depth where its height over the road is told: fusion.camera_height_m";
+            self.parts.notes.say("unknown", format!("{name}: {need}"));
+            return;
+        };
+        let Self { standing, found, .. } = self;
+        let place = (&optical_from_vehicle.inverse(), height_m);
+        let road = self.parts.fusing.time(|| standing.find(map, camera, place, found));
+        if road.is_none() {
+            let name = &self.parts.sensors[origin.sensor].name;
+            let frame = origin.seq;
+            let what = "no road in its depth, so no obstacles of no class are told";
+            self.parts.notes.say("no ground", format!("{name} frame {frame}: {what}"));
+        }
+        self.follow(origin, DistanceSource::DepthMetric);
+    }
+
+    /// Tracks what was found, and keeps what is proven.
+    fn follow(&mut self, origin: &Origin, source: DistanceSource) {
+        let Self { found, .. } = self;
         found.retain(|o| (0.0..AHEAD_M).contains(&o.nearest.xyz.x) && o.nearest.xyz.y.abs() < ASIDE_M);
         self.observations.clear();
         let unknown = self.parts.classes.unknown();
-        self.observations.extend(self.found.iter().map(|o| obstacles::observation(o, unknown)));
+        self.observations.extend(self.found.iter().map(|o| obstacles::observation(o, unknown, source)));
         let odom_from_vehicle = self.parts.drive.odom_from_vehicle(origin.t);
         let frame = TrackFrame { odom_from_vehicle: odom_from_vehicle.as_ref(), ..TrackFrame::at(origin.t) };
-        let view = &mut self.views[origin.sensor];
-        self.parts.tracking.time(|| view.tracker.step(&mut self.ids, frame, &self.observations, &mut self.tracked));
+        let unknowns = &mut self.unknowns[origin.sensor];
+        let tracker = &mut unknowns.tracker;
+        self.parts.tracking.time(|| tracker.step(&mut self.ids, frame, &self.observations, &mut self.tracked));
         let confirmed = |tracked: &TrackOutput| tracked.phase == Some(TrackPhase::Confirmed);
         let things = self.found.drain(..).zip(self.tracked.drain(..));
         let things = things.filter(|(obstacle, tracked)| confirmed(tracked) && obstacle.is_sure(tracked.hits));
-        let unknowns = &mut self.unknowns[origin.sensor];
-        (unknowns.t, unknowns.odom_from_vehicle) = (origin.t, odom_from_vehicle);
+        (unknowns.t, unknowns.odom_from_vehicle, unknowns.source) = (origin.t, odom_from_vehicle, source);
         unknowns.things.clear();
         unknowns.things.extend(things);
     }
@@ -75,23 +119,28 @@ impl Perceive {
     ) -> Vec<Object> {
         let mut objects = Vec::new();
         for sensor in 0..self.unknowns.len() {
-            let unknowns = std::mem::take(&mut self.unknowns[sensor]);
-            let age_s = origin.t.seconds_since(unknowns.t);
+            // Another camera's depth is told with its own frames.
+            if self.parts.sensors[sensor].kind == SensorKind::Camera && sensor != origin.sensor {
+                continue;
+            }
+            let things = std::mem::take(&mut self.unknowns[sensor].things);
+            let unknowns = &self.unknowns[sensor];
+            let (age_s, source) = (origin.t.seconds_since(unknowns.t), unknowns.source);
             if age_s >= -self.parts.wait_s && age_s <= self.parts.sweep_age_s_max {
-                let since = Since::new(&unknowns, moment, age_s);
-                for (obstacle, tracked) in &unknowns.things {
+                let since = Since::new(unknowns, moment, age_s);
+                for (obstacle, tracked) in &things {
                     let (obstacle, tracked) = since.bring(obstacle, tracked);
-                    objects.extend(self.unknown_object(&obstacle, &tracked, moment, candidates));
+                    objects.extend(self.unknown_object((&obstacle, source), &tracked, moment, candidates));
                 }
             }
-            self.unknowns[sensor] = unknowns;
+            self.unknowns[sensor].things = things;
         }
         objects
     }
 
     fn unknown_object(
         &mut self,
-        obstacle: &Obstacle,
+        (obstacle, source): (&Obstacle, DistanceSource),
         tracked: &TrackOutput,
         moment: &Moment<'_>,
         candidates: &[Candidate],
@@ -105,7 +154,7 @@ impl Perceive {
         if self.is_explained(obstacle, (&bbox, range_m), candidates) {
             return None;
         }
-        let object = obstacles::object(obstacle, tracked, &mut self.parts.assess)?;
+        let object = obstacles::object(obstacle, tracked, source, &mut self.parts.assess)?;
         Some(Object { box_px: Some(bbox), distance_m: Some(range_m), ..object })
     }
 

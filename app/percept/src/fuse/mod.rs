@@ -11,6 +11,7 @@ pub mod ground;
 pub mod priors;
 pub mod project;
 mod relief;
+mod standing;
 mod surface;
 mod target;
 
@@ -21,3 +22,4 @@ pub use distance::{Distance, Other, Outline};
 pub use fuser::{FrameContext, FrameNotes, Fuser, FuserConfig, Sweep};
 pub use ground::{GroundFinder, GroundPlane, ground_tolerance_m};
 pub use project::{Projected, project_cloud};
+pub use standing::{DepthRoad, StandingFinder};
