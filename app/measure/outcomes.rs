@@ -114,10 +114,16 @@ impl Outcomes {
     /// One line a training.
     fn each(&self) -> String {
         let mut text =
-            "| training | views | energy | AP | AP50 | depth AbsRel |\n|---|---|---|---|---|---|\n".to_owned();
+            "| training | views | CPU s | energy | AP | AP50 | depth AbsRel | its INT8 twin: AP | depth AbsRel |\n"
+                .to_owned();
+        text += "|---|---|---|---|---|---|---|---|---|\n";
         for t in self.all() {
-            let figures = Figure::ALL.map(|f| number(t.looked.whole(f)));
-            let _ = writeln!(text, "| {} | {} | {} | {} |", t.name, t.views, energy(&t.took), figures.join(" | "));
+            let seconds = t.cpu_s.map_or_else(|| "-".to_owned(), |s| format!("{s:.0}"));
+            let figures = Figure::ALL.map(|f| number(t.looked.whole(f))).join(" | ");
+            let int8 =
+                [Figure::Ap, Figure::AbsRel].map(|f| number(t.int8.as_ref().and_then(|l| l.whole(f)))).join(" | ");
+            let _ =
+                writeln!(text, "| {} | {} | {seconds} | {} | {figures} | {int8} |", t.name, t.views, energy(&t.took));
         }
         let said = self.plan.arm.iter().filter(|a| !a.says.is_empty()).map(|a| format!("- {}: {}\n", a.name, a.says));
         text + "\n" + &said.collect::<String>()
