@@ -370,6 +370,12 @@ impl PictureDetector {
         Ok(Self { runner: PictureRunner::new(model.network, &model.spec)?, decoder })
     }
 
+    /// Reports boxes as the network gives them, also beyond the picture's edges.
+    #[must_use]
+    pub fn with_boxes_beyond_the_picture(self) -> Self {
+        Self { decoder: self.decoder.with_boxes_beyond_the_picture(), ..self }
+    }
+
     /// Names of its classes.
     pub fn classes(&self) -> &[String] {
         &self.spec().classes

@@ -40,16 +40,16 @@ fn tracking_figures_equal_motmetrics_and_trackeval() {
     }
 }
 
-/// AP of each network's reference detections, and what ours may fall below it by.
+/// How far AP may lie from that of each network's reference detections, above or below: pixels, boxes and ranks are the same.
 const AP_MARGIN: f64 = 0.005;
 
 #[test]
-fn every_network_reaches_its_reference_ap_through_the_whole_chain() {
+fn every_network_has_its_reference_ap_through_the_whole_chain() {
     let Some(pictures) = real_data("coco_tiny/val2017") else { return };
     let truth = real_data("coco_tiny/annotations/instances_val2017.json").unwrap();
     let summary = file("evalref/coco_golden/summary.json");
     let folder = tempfile::tempdir().unwrap();
-    let mut short = Vec::new();
+    let mut apart = Vec::new();
     for network in [
         "yolox_nano",
         "nanodet_m_320",
@@ -69,11 +69,11 @@ fn every_network_reaches_its_reference_ap_through_the_whole_chain() {
         let ap = result["stats"][0].as_f64().unwrap();
         let reference = summary[format!("zz80/{network}")][0].as_f64().unwrap();
         println!("{network:<28} AP {ap:.4}, reference {reference:.4}");
-        if ap < reference - AP_MARGIN {
-            short.push(format!("{network}: {ap:.4} against {reference:.4}"));
+        if (ap - reference).abs() > AP_MARGIN {
+            apart.push(format!("{network}: {ap:.4} against {reference:.4}"));
         }
     }
-    assert!(short.is_empty(), "{short:?}");
+    assert!(apart.is_empty(), "{apart:?}");
     // The gate refuses the network whose quantization collapsed, beside its twin.
     let (fp32, int8) =
         (folder.path().join("deimv2_hgnetv2_atto_coco.json"), folder.path().join("deimv2_atto_coco_int8.json"));

@@ -19,11 +19,12 @@ const EDGES: [(&str, &[&str]); 8] = [
 ];
 
 /// Foreign packages with owners: no other crate may depend on them.
-const OWNERS: [(&str, &[&str]); 14] = [
+const OWNERS: [(&str, &[&str]); 15] = [
     ("ort", &["infer"]),
     ("nokhwa", &["sense"]),
     ("libc", &["sense"]),
     ("image", &["sense"]),
+    ("libjpeg-turbo-rs", &["sense"]),
     ("mcap", &["sense", "sinks"]),
     ("rerun", &["sinks"]),
     ("crossbeam-channel", &["flow"]),

@@ -1,6 +1,7 @@
 //! `ocellus detect MODEL PICTURES --coco OUT.json`: bare detections on pictures, as COCO results.
 //!
-//! `image_id` is the number in the file's name; `category_id` is COCO's own where the classes are COCO's 80, else index + 1.
+//! Boxes are the network's own, not clipped to the picture, as evaluators' reference detections are; what drives report
+//! is clipped. `image_id` is the number in the file's name; `category_id` is COCO's own where the classes are COCO's 80, else index + 1.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -17,7 +18,7 @@ use crate::exit::{self, Outcome};
 use crate::measure::data::read_picture;
 use crate::models::{self, ModelRequest, PictureDetector};
 
-/// Bare detections on pictures, as COCO results.
+/// Bare detections on pictures, as COCO results: the network's own boxes, not clipped to the picture.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example: ocellus detect yolox_nano.onnx val2017/ --coco detections.json --score 0.01 --nms 0.45 --max 100"
@@ -78,7 +79,7 @@ impl Detect {
         eprint!("{}", model.describe());
         let thresholds = &mut model.spec.thresholds;
         (thresholds.score, thresholds.nms_iou, thresholds.max_detections) = (self.score, self.nms, self.max);
-        let mut detector = PictureDetector::new(model).map_err(exit::usage)?;
+        let mut detector = PictureDetector::new(model).map_err(exit::usage)?.with_boxes_beyond_the_picture();
 
         let classes = detector.classes().to_vec();
         let (mut results, mut unreadable) = (Vec::new(), 0_usize);

@@ -96,6 +96,13 @@ fn a_picture_that_is_none_and_a_picture_too_large() {
     let error = decode_image(&image, &mut Image::empty()).unwrap_err();
     assert_eq!(error.reason(), "too_large");
     assert_says(&error.to_string(), &["huge.png", "65536x65536", &MAX_SIDE_PX.to_string()]);
+    let mut huge = jpeg(8, 8);
+    let frame = huge.windows(2).position(|b| b == [0xFF, 0xC0]).unwrap();
+    huge[frame + 5..frame + 9].fill(0xFF);
+    let image = EncodedImage { origin: "huge.jpg".into(), encoding: ImageEncoding::Jpeg, bytes: huge };
+    let error = decode_image(&image, &mut Image::empty()).unwrap_err();
+    assert_eq!(error.reason(), "too_large");
+    assert_says(&error.to_string(), &["huge.jpg", "65535x65535", &MAX_SIDE_PX.to_string()]);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use ocellus_sense::lidar::{Extent, OusterMetadata, OusterPacket};
 use ocellus_sense::{Drive, OpenOptions, Payload, open};
 use serde_json::Value;
 
-use crate::support::real_data;
+use crate::support::{hex, real_data};
 
 /// Payloads of the datagrams to `port`, none of them in fragments: an own, simple reader.
 fn payloads(pcap: &Path, port: u16) -> Vec<Vec<u8>> {
@@ -25,10 +25,6 @@ fn payloads(pcap: &Path, port: u16) -> Vec<Vec<u8>> {
         at += 16 + kept;
     }
     found
-}
-
-fn hex(hash: Md5) -> String {
-    hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// One hash of a field over all packets, rows before columns within each; and of all packets as one picture.

@@ -2,15 +2,17 @@
 
 use std::path::Path;
 
+use md5::{Digest, Md5};
 use nalgebra::Vector3;
 use ocellus_percept::cloud::Cloud;
 use ocellus_percept::image::{Image, PixelFormat};
 use ocellus_percept::space::{Camera, Odom, Optical, Point3, Rig, Transform, Vehicle};
 use ocellus_sense::{
-    Drive, DriveKind, ImageEncoding, OpenOptions, Payload, SensorKind, TimeSource, decode_image, open, probe,
+    Drive, DriveKind, EncodedImage, ImageEncoding, OpenOptions, Payload, SensorKind, TimeSource, decode_image, open,
+    probe,
 };
 
-use crate::support::{read_and_decode, real_data};
+use crate::support::{hex, read_and_decode, real_data};
 
 fn opened(path: &Path) -> Box<dyn Drive> {
     let drive = open(path, &OpenOptions::default()).unwrap();
@@ -262,6 +264,31 @@ fn nuscenes_samples() {
     assert!(cloud.len() > 30_000 && cloud.ring.iter().max() == Some(&31));
     for i in 0..drive.entries().len() {
         read_and_decode(drive.as_ref(), i).unwrap();
+    }
+}
+
+/// JPEG of every sampling found here (4:4:4, 4:4:0, 4:2:0) has the pixels that libjpeg-turbo makes of it: MD5 over all
+/// pictures of a folder, by name, as Pillow 13.0 with libjpeg-turbo 3.2 decodes them.
+#[test]
+fn jpeg_pixels_are_those_of_libjpeg_turbo() {
+    let folders = [
+        ("coco_tiny/val2017", 80, "15989ef3fe4e7b86dd4a7bbf4dacb580"),
+        ("photos", 3, "1a58a8b66b96ef6c8569ffad774d744e"),
+        ("drives/nuscenes_demo", 6, "6dd338a986c130d1f988021ddec51e3c"),
+    ];
+    for (folder, count, expected) in folders {
+        let Some(root) = real_data(folder) else { return };
+        let files = std::fs::read_dir(root).unwrap().flatten().map(|e| e.path());
+        let mut pictures: Vec<_> = files.filter(|p| p.extension().is_some_and(|e| e == "jpg")).collect();
+        pictures.sort();
+        let (mut hash, mut out) = (Md5::new(), Image::empty());
+        for path in &pictures {
+            let bytes = std::fs::read(path).unwrap();
+            let origin = path.display().to_string();
+            decode_image(&EncodedImage { origin, encoding: ImageEncoding::Jpeg, bytes }, &mut out).unwrap();
+            hash.update(out.data());
+        }
+        assert_eq!((pictures.len(), hex(hash).as_str()), (count, expected), "{folder}");
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use md5::{Digest, Md5};
 use ocellus_percept::image::Image;
 use ocellus_sense::{Drive, OpenOptions, Payload, ReadError, SenseError, decode_image, open};
 use tempfile::TempDir;
@@ -116,4 +117,9 @@ pub(crate) fn refusal(path: &Path, options: &OpenOptions) -> String {
         Ok(drive) => panic!("opened {:?}", drive.info()),
         Err(error) => error.to_string(),
     }
+}
+
+/// A digest as lower-case hexadecimal digits.
+pub(crate) fn hex(hash: Md5) -> String {
+    hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
 }

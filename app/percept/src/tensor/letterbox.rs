@@ -85,16 +85,21 @@ impl Letterbox {
         (x * self.scale_x + self.pad_x, y * self.scale_y + self.pad_y)
     }
 
-    /// A box in network pixels as a box in source pixels, clipped to the picture.
+    /// A box in network pixels as a box in source pixels; may reach out of the picture.
     pub fn source_box_from_network(&self, network: &BoxPx) -> BoxPx {
         let (x0, y0) = self.source_from_network(network.x0, network.y0);
         let (x1, y1) = self.source_from_network(network.x1, network.y1);
+        BoxPx { x0, y0, x1, y1 }
+    }
+
+    /// What of a box in source pixels lies in the picture.
+    pub fn clipped(&self, source: &BoxPx) -> BoxPx {
         let (width, height) = (self.source_width as f32, self.source_height as f32);
         BoxPx {
-            x0: x0.clamp(0.0, width),
-            y0: y0.clamp(0.0, height),
-            x1: x1.clamp(0.0, width),
-            y1: y1.clamp(0.0, height),
+            x0: source.x0.clamp(0.0, width),
+            y0: source.y0.clamp(0.0, height),
+            x1: source.x1.clamp(0.0, width),
+            y1: source.y1.clamp(0.0, height),
         }
     }
 }
@@ -145,7 +150,8 @@ mod tests {
     fn boxes_are_clipped_to_the_picture() {
         let map = Letterbox::new(Resize::LetterboxCentre, (200, 100), (400, 400));
         let all = map.source_box_from_network(&BoxPx { x0: -50.0, y0: 0.0, x1: 500.0, y1: 400.0 });
-        assert_eq!(all, BoxPx { x0: 0.0, y0: 0.0, x1: 200.0, y1: 100.0 });
+        assert_eq!(all, BoxPx { x0: -25.0, y0: -50.0, x1: 250.0, y1: 150.0 });
+        assert_eq!(map.clipped(&all), BoxPx { x0: 0.0, y0: 0.0, x1: 200.0, y1: 100.0 });
         let inner = map.source_box_from_network(&BoxPx { x0: 20.0, y0: 120.0, x1: 40.0, y1: 140.0 });
         assert_eq!(inner, BoxPx { x0: 10.0, y0: 10.0, x1: 20.0, y1: 20.0 });
     }

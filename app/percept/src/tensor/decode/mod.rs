@@ -164,6 +164,8 @@ pub struct Decoder {
     /// What is asked of single classes, in scores as reported.
     class_scores: Vec<f32>,
     map: Option<ScoreMap>,
+    /// Whether boxes may reach out of the picture.
+    beyond: bool,
     /// The lowest raw scores, and the common threshold they were worked out for.
     floor: Floor,
     floor_for: Option<f32>,
@@ -197,6 +199,7 @@ impl Decoder {
             classes: spec.classes.len(),
             class_scores: Vec::new(),
             map: None,
+            beyond: false,
             floor: Floor::default(),
             floor_for: None,
             found: Candidates::default(),
@@ -219,6 +222,15 @@ impl Decoder {
     #[must_use]
     pub fn with_score_map(mut self, map: Option<ScoreMap>) -> Self {
         (self.map, self.floor_for) = (map, None);
+        self
+    }
+
+    /// Reports boxes as the network gives them, also where they reach out of the picture or lie beside it: what most
+    /// reference code writes. Without it they are clipped, and what lies beside the picture is left out: an obstacle's
+    /// box is where it can be seen. Masks end at the picture's edge either way.
+    #[must_use]
+    pub fn with_boxes_beyond_the_picture(mut self) -> Self {
+        self.beyond = true;
         self
     }
 
@@ -295,13 +307,15 @@ impl Decoder {
             if out.len() >= limit {
                 break;
             }
-            let bbox = geometry.source_box_from_network(&self.found.boxes[index]);
+            let whole = geometry.source_box_from_network(&self.found.boxes[index]);
+            let seen = geometry.clipped(&whole);
+            let bbox = if self.beyond { whole } else { seen };
             // NaN is neither: such a box was never a candidate.
             if bbox.width() <= 0.0 || bbox.height() <= 0.0 {
                 continue;
             }
             let mut data = self.spare.pop().unwrap_or_default();
-            let wanted = MaskWanted { anchor: self.found.anchors[index] as usize, bbox: &bbox, geometry };
+            let wanted = MaskWanted { anchor: self.found.anchors[index] as usize, bbox: &seen, geometry };
             let mask = self.head.mask(outputs, &wanted, &mut data, &mut self.found.non_finite)?;
             if mask.is_none() {
                 self.spare.push(data);
