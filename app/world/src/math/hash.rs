@@ -55,7 +55,7 @@ pub(crate) fn noise3(p: super::Vec3, seed: u32) -> f32 {
 }
 
 /// Fractal noise of `octaves` octaves, 0 to 1.
-#[inline]
+#[inline(always)]
 pub(crate) fn fbm2(mut x: f32, mut y: f32, octaves: u32, seed: u32) -> f32 {
     let (mut sum, mut weight, mut total) = (0.0, 0.5, 0.0);
     for octave in 0..octaves {

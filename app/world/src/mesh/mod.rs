@@ -97,11 +97,14 @@ pub(crate) struct Mesh {
     /// Middle and radius of a sphere around all vertices, see [`Mesh::finish`].
     pub(crate) centre: Vec3,
     pub(crate) radius: f32,
+    /// Smallest and largest coordinates of the triangles of each part; zero where it has none.
+    pub(crate) parts: [(Vec3, Vec3); 2],
 }
 
 impl Mesh {
-    /// Computes the bounding sphere; call once when all is built.
+    /// Computes the bounding sphere and the parts' bounds; call once when all is built.
     pub(crate) fn finish(mut self) -> Self {
+        self.parts = [0, 1].map(|part| self.part_bounds(part));
         let (low, high) = self.bounds();
         self.centre = (low + high) * 0.5;
         self.radius = self.verts.iter().map(|v| (v.p - self.centre).norm()).fold(0.0, f32::max);
@@ -112,6 +115,13 @@ impl Mesh {
     pub(crate) fn bounds(&self) -> (Vec3, Vec3) {
         let start = self.verts.first().map_or(Vec3::ZERO, |v| v.p);
         self.verts.iter().fold((start, start), |(low, high), v| (low.min(v.p), high.max(v.p)))
+    }
+
+    fn part_bounds(&self, part: u8) -> (Vec3, Vec3) {
+        let corners = self.tris.iter().filter(|t| t.part == part).flat_map(|t| self.corners(t));
+        let start = (Vec3::splat(f32::INFINITY), Vec3::splat(f32::NEG_INFINITY));
+        let (low, high) = corners.fold(start, |(low, high), p| (low.min(p), high.max(p)));
+        if low.x <= high.x { (low, high) } else { (Vec3::ZERO, Vec3::ZERO) }
     }
 
     /// Corners of a triangle.

@@ -170,12 +170,15 @@ impl Lens {
     /// Where a point of the optical frame falls, in OpenCV's pixel coordinates. `z` must be positive. Rays the lens
     /// cannot see are bent like the last it can.
     pub(crate) fn project(&self, p: [f64; 3]) -> [f64; 2] {
-        let (mut x, mut y) = (p[0] / p[2], p[1] / p[2]);
-        let r = (x * x + y * y).sqrt();
-        let beyond = if r > self.reach { r / self.reach } else { 1.0 };
-        (x, y) = (x / beyond, y / beyond);
-        let (dx, dy) = distort(&self.camera.distortion, x, y);
-        [dx * beyond * self.camera.fx + self.camera.cx, dy * beyond * self.camera.fy + self.camera.cy]
+        let (x, y) = (p[0] / p[2], p[1] / p[2]);
+        let (dx, dy) = if x * x + y * y > self.reach * self.reach {
+            let beyond = (x * x + y * y).sqrt() / self.reach;
+            let (dx, dy) = distort(&self.camera.distortion, x / beyond, y / beyond);
+            (dx * beyond, dy * beyond)
+        } else {
+            distort(&self.camera.distortion, x, y)
+        };
+        [dx * self.camera.fx + self.camera.cx, dy * self.camera.fy + self.camera.cy]
     }
 }
 

@@ -5,7 +5,7 @@
 //! Olano and Greer 1997). No clipping is needed and rays may be bent in any way.
 
 use super::lens::{Field, Lens};
-use crate::math::{Affine, Vec3, least, most, vec3};
+use crate::math::{Affine, Vec3, least, most, vec3, wide};
 use crate::mesh::{Mesh, Tri};
 
 /// Nearer than this nothing is drawn.
@@ -85,6 +85,15 @@ pub(crate) struct Corner {
 
 /// Makes a draw's triangles ready, in the mesh's order. `corners` is scratch for transformed vertices.
 pub(crate) fn prepare(lens: &Lens, draw: &Draw<'_>, index: u32, corners: &mut Vec<Corner>, out: &mut Vec<Ready>) {
+    prepare_wide(lens, draw, index, corners, out);
+}
+
+wide! {
+    fn prepare_wide(lens: &Lens, draw: &Draw<'_>, index: u32, corners: &mut Vec<Corner>, out: &mut Vec<Ready>) = prepare_all;
+}
+
+#[inline(always)]
+fn prepare_all(lens: &Lens, draw: &Draw<'_>, index: u32, corners: &mut Vec<Corner>, out: &mut Vec<Ready>) {
     out.clear();
     corners.clear();
     corners.extend(draw.mesh.verts.iter().map(|v| {

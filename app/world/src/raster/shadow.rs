@@ -2,7 +2,7 @@
 //!
 //! What falls only where the camera does not look is left out: there the map holds nothing and is not asked.
 
-use crate::math::{Affine, Vec3, least, most, vec3};
+use crate::math::{Affine, Vec3, least, most, vec3, wide};
 use crate::mesh::{Material, Mesh};
 
 /// Half the side of the square that has shadows, metres.
@@ -52,6 +52,11 @@ impl Side {
     fn beyond(&self, p: Vec3) -> f32 {
         self.away[0] * p.x + self.away[1] * p.y + self.at
     }
+}
+
+wide! {
+    /// Draws a mesh that casts shadows.
+    fn cast(map: &mut ShadowMap, mesh: &Mesh, world_from_mesh: &Affine, corners: &mut Vec<Vec3>) = ShadowMap::draw;
 }
 
 /// The map.
@@ -130,6 +135,11 @@ impl ShadowMap {
 
     /// Draws a mesh that casts shadows.
     pub(crate) fn add(&mut self, mesh: &Mesh, world_from_mesh: &Affine, corners: &mut Vec<Vec3>) {
+        cast(self, mesh, world_from_mesh, corners);
+    }
+
+    #[inline(always)]
+    fn draw(&mut self, mesh: &Mesh, world_from_mesh: &Affine, corners: &mut Vec<Vec3>) {
         let middle = self.to_map(world_from_mesh.apply(mesh.centre));
         let reach = mesh.radius / self.cell();
         let inside = |m: f32| m > -reach && m < self.side as f32 + reach;
@@ -146,6 +156,7 @@ impl ShadowMap {
     }
 
     /// Draws a triangle if it faces the sun: the first surface of a closed body always does.
+    #[inline(always)]
     fn fill_lit(&mut self, v: [Vec3; 3], double: bool) {
         let (e1, e2) = (v[1] - v[0], v[2] - v[0]);
         // The first two axes and the way to the sun are right-handed: a lit face turns counter-clockwise in the map.
@@ -166,6 +177,7 @@ impl ShadowMap {
     }
 
     /// Draws a triangle within its box, row by row from its left to its right edge.
+    #[inline(always)]
     fn fill(&mut self, v: [Vec3; 3], [x0, x1]: [usize; 2], [y0, y1]: [usize; 2]) {
         let area = (v[1].x - v[0].x) * (v[2].y - v[0].y) - (v[2].x - v[0].x) * (v[1].y - v[0].y);
         if area.abs() < 1e-6 {

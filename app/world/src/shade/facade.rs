@@ -9,6 +9,7 @@ const CONCRETE: u8 = 2;
 const GLASS: u8 = 3;
 
 /// Shades a facade.
+#[inline(always)]
 pub(crate) fn facade(p: &Point<'_>, at: &Setting<'_>) -> Answer {
     let paint = p.paint;
     let [u, v] = p.uv;
@@ -73,6 +74,7 @@ fn pane(paint: &Paint, cell: (i32, i32), at_cell: (f32, f32), at: &Setting<'_>) 
     glass
 }
 
+#[inline(always)]
 fn wall_colour(paint: &Paint, u: f32, v: f32, foot: f32) -> Rgb {
     let large = 0.90 + 0.2 * noise2(u * 0.4, v * 0.4, paint.seed);
     match paint.kind {

@@ -9,6 +9,7 @@ use crate::scenario::{RoadSpec, RoadStyle};
 const ZEBRA_M: f32 = 3.6;
 
 /// Shades a ground material.
+#[inline(always)]
 pub(crate) fn ground(material: Material, p: &Point<'_>, at: &Setting<'_>) -> Answer {
     let answer = match material {
         Material::Road => road(p, at),
@@ -19,6 +20,7 @@ pub(crate) fn ground(material: Material, p: &Point<'_>, at: &Setting<'_>) -> Ans
     weathered(material, p, at, answer)
 }
 
+#[inline(always)]
 fn weathered(material: Material, p: &Point<'_>, at: &Setting<'_>, answer: Answer) -> Answer {
     let [s, d] = p.uv;
     let mut out = answer;
@@ -41,12 +43,14 @@ fn weathered(material: Material, p: &Point<'_>, at: &Setting<'_>, answer: Answer
 }
 
 /// How much wheels run at an offset across the road, 0 to 1.
+#[inline(always)]
 fn tracks(d: f32, lane: f32) -> f32 {
     let across = (fract(d / lane) - 0.5) * lane;
     let wheel = across.abs() - 0.78;
     (1.0 - wheel * wheel / 0.16).max(0.0)
 }
 
+#[inline(always)]
 fn road(p: &Point<'_>, at: &Setting<'_>) -> Answer {
     let [s, d] = p.uv;
     let spec = at.road;
@@ -74,6 +78,7 @@ fn road(p: &Point<'_>, at: &Setting<'_>) -> Answer {
 }
 
 /// Patches, cracks and manholes.
+#[inline(always)]
 fn wear(s: f32, d: f32, along: f32, seed: u32) -> f32 {
     let mut factor = 1.0;
     let (ci, cj) = (crate::math::floor_i32(s / 9.0), crate::math::floor_i32(d / 2.1));
@@ -100,6 +105,7 @@ fn wear(s: f32, d: f32, along: f32, seed: u32) -> f32 {
 }
 
 /// Share of painted line at a place; `foot`: pixel size along and across the road.
+#[inline(always)]
 fn markings(s: f32, d: f32, foot: (f32, f32), spec: &RoadSpec, seed: u32) -> f32 {
     let lane = spec.lane_width_m as f32;
     let (right, left) = (spec.lanes_right_m() as f32, spec.lanes_left_m() as f32);
@@ -140,6 +146,7 @@ fn markings(s: f32, d: f32, foot: (f32, f32), spec: &RoadSpec, seed: u32) -> f32
     paint
 }
 
+#[inline(always)]
 fn zebra(s: f32, d: f32, foot: (f32, f32), edges: (f32, f32)) -> f32 {
     if s.abs() > 9.0 || d < edges.0 || d > edges.1 {
         return 0.0;
@@ -150,6 +157,7 @@ fn zebra(s: f32, d: f32, foot: (f32, f32), edges: (f32, f32)) -> f32 {
     bars.max(stop_line)
 }
 
+#[inline(always)]
 fn sidewalk(p: &Point<'_>, at: &Setting<'_>) -> Answer {
     let [s, d] = p.uv;
     let along = p.foot / p.facing;
@@ -164,6 +172,7 @@ fn sidewalk(p: &Point<'_>, at: &Setting<'_>) -> Answer {
     Answer::matt(vec3(grey * 1.03, grey, grey * 0.95))
 }
 
+#[inline(always)]
 fn land(p: &Point<'_>, at: &Setting<'_>) -> Answer {
     let [s, d] = p.uv;
     let along = p.foot / p.facing;

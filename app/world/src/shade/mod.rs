@@ -13,7 +13,7 @@ mod vehicle;
 
 use rayon::prelude::*;
 
-use crate::math::{Affine, Rgb, Vec3, vec3};
+use crate::math::{Affine, Rgb, Vec3, vec3, wide};
 use crate::mesh::{Material, Tri};
 use crate::raster::lens::Lens;
 use crate::raster::setup::{Draw, Ready};
@@ -72,16 +72,39 @@ pub(crate) fn shade(frame: &Frame<'_>, seen: &Visibility, out: &mut Radiance, tr
         .zip(truths.instance.par_chunks_mut(size))
         .zip(truths.class.par_chunks_mut(size));
     work.enumerate().for_each(|(band, ((((colour, motion), depth), instance), class))| {
-        let start = band * size;
-        for i in 0..colour.len() {
-            let at = start + i;
-            colour[i] = pixel(frame, seen, at);
-            (depth[i], instance[i], class[i], motion[i]) = truth(frame, seen, at);
-        }
+        shade_band(frame, seen, band * size, (colour, motion), PixelTruths { depth, instance, class });
     });
 }
 
+wide! {
+    /// Shades the pixels from `start` on.
+    fn shade_band(
+        frame: &Frame<'_>,
+        seen: &Visibility,
+        start: usize,
+        picture: (&mut [Rgb], &mut [[f32; 2]]),
+        truths: PixelTruths<'_>,
+    ) = shade_pixels;
+}
+
+#[inline(always)]
+fn shade_pixels(
+    frame: &Frame<'_>,
+    seen: &Visibility,
+    start: usize,
+    (colour, motion): (&mut [Rgb], &mut [[f32; 2]]),
+    truths: PixelTruths<'_>,
+) {
+    let PixelTruths { depth, instance, class } = truths;
+    for i in 0..colour.len() {
+        let at = start + i;
+        colour[i] = pixel(frame, seen, at);
+        (depth[i], instance[i], class[i], motion[i]) = truth(frame, seen, at);
+    }
+}
+
 /// Mean radiance of a pixel's samples; samples that see the same thing are shaded once.
+#[inline(always)]
 fn pixel(frame: &Frame<'_>, seen: &Visibility, at: usize) -> Rgb {
     let ids = seen.seen(at);
     let alone = ids.iter().all(|id| *id == ids[0]);
@@ -108,6 +131,7 @@ fn pixel(frame: &Frame<'_>, seen: &Visibility, at: usize) -> Rgb {
 }
 
 /// Samples of one kind look alike: same mesh, material and part.
+#[inline(always)]
 fn kind_of(frame: &Frame<'_>, seen: &Visibility, id: u32) -> u64 {
     let Some(ready) = seen.ready.get(id as usize) else { return u64::MAX - 1 };
     let tri = &frame.draws[ready.draw as usize].mesh.tris[ready.tri as usize];
@@ -132,6 +156,7 @@ fn sample(frame: &Frame<'_>, seen: &Visibility, at: usize, s: usize) -> Rgb {
     }
 }
 
+#[inline(always)]
 fn truth(frame: &Frame<'_>, seen: &Visibility, at: usize) -> (f32, u16, u8, [f32; 2]) {
     let Some(ready) = seen.ready.get(seen.seen(at)[0] as usize) else {
         return (f32::INFINITY, 0, Semantic::Sky as u8, [0.0; 2]);
@@ -145,6 +170,7 @@ fn truth(frame: &Frame<'_>, seen: &Visibility, at: usize) -> (f32, u16, u8, [f32
 }
 
 /// Movement in the picture of what a pixel sees, pixels per second.
+#[inline(always)]
 fn motion(frame: &Frame<'_>, draw: &Draw<'_>, d: Vec3, z: f32) -> [f32; 2] {
     let relative = frame.world_from_optical.rotate_back(draw.velocity - frame.camera_velocity);
     let p = d * z;
@@ -186,6 +212,7 @@ pub(crate) fn semantic(material: Material) -> Semantic {
     }
 }
 
+#[inline(always)]
 fn surface(frame: &Frame<'_>, ready: &Ready, d: Vec3) -> Rgb {
     let draw = &frame.draws[ready.draw as usize];
     let tri: &Tri = &draw.mesh.tris[ready.tri as usize];
@@ -218,6 +245,7 @@ fn surface(frame: &Frame<'_>, ready: &Ready, d: Vec3) -> Rgb {
     lit(frame, tri.material, answer, Geometry { at, n, to_eye, distance: z * length })
 }
 
+#[inline(always)]
 fn material(material: Material, p: &Point<'_>, at: &Setting<'_>) -> Answer {
     let answer = match material {
         Material::Road | Material::Sidewalk | Material::Kerb | Material::Land => {
@@ -253,6 +281,7 @@ struct Geometry {
     distance: f32,
 }
 
+#[inline(always)]
 fn lit(frame: &Frame<'_>, material: Material, answer: Answer, g: Geometry) -> Rgb {
     let light = frame.light;
     let flat = matches!(material, Material::Road | Material::Sidewalk | Material::Kerb | Material::Land);
@@ -281,6 +310,7 @@ fn lit(frame: &Frame<'_>, material: Material, answer: Answer, g: Geometry) -> Rg
 }
 
 /// The mirror-like part: sky, horizon and sun in a smooth surface.
+#[inline(always)]
 fn mirrored(light: &Light, gloss: f32, g: &Geometry, sun: f32) -> Rgb {
     let cosine = g.n.dot(g.to_eye).max(0.0);
     let m = 1.0 - cosine;

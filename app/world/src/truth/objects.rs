@@ -276,7 +276,7 @@ impl Base<'_> {
 
     fn box_3d(&self, mesh: &Mesh, vehicle_from_odom: &Pose) -> Box3d {
         let pose = &self.scene.placed[self.actor].pose;
-        let (low, high) = part_bounds(mesh, self.part);
+        let (low, high) = mesh.parts[self.part];
         let middle = ((low + high) * 0.5).array().map(f64::from);
         let odom = pose.apply(middle);
         let vehicle = vehicle_from_odom.apply(odom);
@@ -303,14 +303,6 @@ impl Base<'_> {
         let us = mover(middle, ego.pose.yaw(), EGO_SIZE_M, ego.velocity);
         time_to_touch(&us, &mover(other.pose.t, other.pose.yaw(), size, other.velocity))
     }
-}
-
-/// Smallest and largest coordinates of one part of a mesh.
-pub(crate) fn part_bounds(mesh: &Mesh, part: usize) -> (Vec3, Vec3) {
-    let corners = mesh.tris.iter().filter(|t| usize::from(t.part) == part).flat_map(|t| mesh.corners(t));
-    let start = (Vec3::splat(f32::INFINITY), Vec3::splat(f32::NEG_INFINITY));
-    let (low, high) = corners.fold(start, |(low, high), p| (low.min(p), high.max(p)));
-    if low.x <= high.x { (low, high) } else { (Vec3::ZERO, Vec3::ZERO) }
 }
 
 /// Box around everything of the part that lies before the camera; `None` where nothing does.
