@@ -1,12 +1,13 @@
 //! The program's allocator: the system's, with a count per thread beside it, so that what a step allocates can be told.
 //!
-//! The count costs about a nanosecond an allocation: it is one addition to a thread's own cell. Threads of other
-//! languages' libraries (ONNX Runtime) allocate elsewhere and are not counted.
+//! The count costs about a nanosecond an allocation: it is one addition to a thread's own cell, and a look at whether those of
+//! all threads are wanted. Threads of other languages' libraries (ONNX Runtime) allocate elsewhere and are not counted.
 
 #![allow(unsafe_code, reason = "an allocator cannot be written without; each call is passed on unchanged")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// The system's allocator, counting.
 pub struct Counting;
@@ -16,6 +17,20 @@ thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
 }
 
+/// Whether those of all threads are wanted: a cell that all write to would cost every thread of a training.
+static EVERYWHERE: AtomicBool = AtomicBool::new(false);
+static OF_ALL: AtomicU64 = AtomicU64::new(0);
+
+/// From now on [`on_all_threads`] goes on.
+pub fn count_everywhere() {
+    EVERYWHERE.store(true, Ordering::Relaxed);
+}
+
+/// Allocations (growth included) of all threads since [`count_everywhere`].
+pub fn on_all_threads() -> u64 {
+    OF_ALL.load(Ordering::Relaxed)
+}
+
 /// Allocations (growth included) of the calling thread so far.
 pub fn on_this_thread() -> u64 {
     ALLOCATIONS.get()
@@ -23,6 +38,9 @@ pub fn on_this_thread() -> u64 {
 
 fn count() {
     ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+    if EVERYWHERE.load(Ordering::Relaxed) {
+        OF_ALL.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 // SAFETY: every call goes to the system's allocator with its arguments unchanged; the count touches a thread's own cell alone.

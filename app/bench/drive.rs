@@ -1,7 +1,8 @@
 //! A drive end to end against its network alone, in one process: CPU time a frame of each, their ratio, allocations by stage.
 //!
-//! What start-up costs is taken out by running the drive once whole and once in part: a frame's cost is the difference by
-//! the frames between. Pictures and sweeps are held in memory as recorded, so that no disk is measured.
+//! A drive too short to be measured is driven again and again; start-up is outside of what is measured. Pipeline, bare network
+//! and bare decoding take turns, and each turn gives a ratio, so that a busy machine weighs on all of them. Pictures and sweeps are
+//! held in memory as recorded, so that no disk is measured.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,121 +11,184 @@ use std::sync::Arc;
 use anyhow::{Context, Result, anyhow};
 use ocellus_flow::latency::Counted;
 use ocellus_infer::Runtime;
+use ocellus_judge::stats::quantile_sorted;
 use ocellus_percept::image::Image;
 use ocellus_percept::tensor::Preprocessor;
-use ocellus_sense::{Drive, SensorInfo, SensorKind, decode_image};
+use ocellus_sense::{Drive, Payload, SensorInfo, SensorKind, decode_image};
 use serde::Serialize;
 
-use super::stages::first_of;
+use super::cpu::ByThread;
+use super::repeated::{Passed, Repeated};
 use crate::launch::file::ModelTable;
 use crate::launch::{LaunchFile, Plan};
-use crate::measure::drives::{FirstEntries, Held, Scratch};
-use crate::measure::power::{cpu_seconds, peak_memory_mb};
-use crate::models::{self, ModelRequest};
+use crate::measure::drives::{Held, Scratch};
+use crate::measure::power::peak_memory_mb;
+use crate::models::{self, Model, ModelRequest};
 use crate::wire::{self, Summary};
 
-/// Runs of the bare network; CPU time is told in hundredths of a second.
-const BARE_RUNS: usize = 100;
-/// Share of the drive that the short run sees.
-const SHORT: usize = 4;
+/// Turns of pipeline and bare network.
+const TURNS: usize = 9;
+/// Pictures before the measured part of a turn: buffers grow, queues fill.
+const WARM_UP: usize = 30;
+/// Pictures measured in a turn: a second or two of work, so that a turn's parts meet the machine in one mood.
+const PICTURES: usize = 80;
 
-/// What a drive costs.
+/// What a drive costs: medians over the turns, of a frame.
 #[derive(Debug, Clone, Serialize)]
 pub struct EndToEnd {
     /// The network.
     pub model: String,
     /// Whether a LiDAR took part.
     pub lidar: bool,
-    /// Pictures between the short and the whole run.
+    /// Pictures measured.
     pub frames: u64,
     /// Pictures a second, reading to report.
     pub frames_per_s: f64,
-    /// CPU time of all threads a picture, milliseconds.
+    /// CPU time of all threads, milliseconds.
     pub cpu_ms: f64,
-    /// CPU time of the network alone a picture, milliseconds, same process and threads.
+    /// CPU time of the network alone, milliseconds, same process and threads.
     pub bare_cpu_ms: f64,
-    /// Time a picture took to decode (JPEG, PNG), milliseconds: no network sees a picture without.
+    /// CPU time of decoding a picture alone (JPEG, PNG), milliseconds: no network sees a picture without.
     pub decode_ms: f64,
-    /// CPU time without decoding, as a multiple of the network's.
+    /// CPU time without decoding, as a multiple of the network's: the median turn's, and the least and greatest.
     pub ratio: f64,
+    /// The ratio of each turn, ascending.
+    pub ratios: Vec<f64>,
     /// Largest resident memory of the process, megabytes.
     pub peak_memory_mb: Option<f64>,
+    /// CPU time by thread, milliseconds; the network's own workers bear the program's name or that of the thread that asks them.
+    pub threads_ms: BTreeMap<String, f64>,
+    /// Mean wall-clock time of a step by stage, milliseconds.
+    pub stages_ms: BTreeMap<String, f64>,
     /// Allocations a step by stage, once warm.
     pub allocations: BTreeMap<String, f64>,
+    /// Allocations of all threads, sinks included.
+    pub allocations_a_frame: f64,
 }
 
 /// Runs `model` on `drive` with these of its sensors (all where empty).
 pub fn run(runtime: &Runtime, drive: &Arc<dyn Drive>, model: &Path, sensors: &[String]) -> Result<EndToEnd> {
     let held: Arc<dyn Drive> = Arc::new(Held::new(Arc::clone(drive)));
-    let entries = held.entries().len();
-    let part: Arc<dyn Drive> = Arc::new(FirstEntries::new(Arc::clone(&held), entries / SHORT));
-    // The first run of the whole drive fills memory; it is not measured.
+    let mut bare = Bare::load(runtime, drive, model, sensors)?;
+    // The first turn fills memory; it is not measured.
     once(&held, model, sensors)?;
-    let short = once(&part, model, sensors)?;
-    let whole = once(&held, model, sensors)?;
-    let frames = whole.frames.checked_sub(short.frames).filter(|n| *n > 0);
-    let frames = frames.ok_or_else(|| anyhow!("the drive is too short: {} pictures", whole.frames))?;
-    let cpu_ms = 1e3 * (whole.cpu_s - short.cpu_s) / frames as f64;
-    let (name, bare_cpu_ms) = bare(runtime, drive, model)?;
-    let decode_ms = whole.summary.stage_mean_ms("decode").unwrap_or(0.0);
-    let counted = whole.summary.counted().iter().filter(|(_, c)| c.steps > 0);
+    let mut turns = Vec::with_capacity(TURNS);
+    for _ in 0..TURNS {
+        let (passed, summary) = once(&held, model, sensors)?;
+        turns.push(Turn { passed, summary, bare_ms: bare.network_ms()?, decode_ms: bare.decode_ms()? });
+    }
+    let last = turns.last().context("a turn")?;
+    let counted = last.summary.counted().iter().filter(|(_, c)| c.steps > 0);
     let a_step = |c: &Counted| c.total as f64 / c.steps as f64;
+    let middle = |of: fn(&Turn) -> f64| {
+        let mut values: Vec<f64> = turns.iter().map(of).collect();
+        values.sort_by(f64::total_cmp);
+        quantile_sorted(&values, 0.5).unwrap_or(f64::NAN)
+    };
+    let mut ratios: Vec<f64> = turns.iter().map(Turn::ratio).collect();
+    ratios.sort_by(f64::total_cmp);
     Ok(EndToEnd {
-        model: name,
+        model: bare.model.spec.name.clone(),
         lidar: has_lidar(drive.as_ref(), sensors),
-        frames,
-        frames_per_s: frames as f64 / (whole.wall_s - short.wall_s).max(f64::EPSILON),
-        cpu_ms,
-        bare_cpu_ms,
-        decode_ms,
-        ratio: (cpu_ms - decode_ms) / bare_cpu_ms,
+        frames: turns.iter().map(|t| t.passed.pictures).sum(),
+        frames_per_s: middle(|t| t.passed.pictures as f64 / t.passed.wall_s),
+        cpu_ms: middle(Turn::cpu_ms),
+        bare_cpu_ms: middle(|t| t.bare_ms),
+        decode_ms: middle(|t| t.decode_ms),
+        ratio: middle(Turn::ratio),
+        ratios,
         peak_memory_mb: peak_memory_mb(),
+        threads_ms: last.passed.cpu.ms_each(last.passed.pictures),
+        stages_ms: last.summary.stage_means_ms(),
         allocations: counted.map(|(stage, c)| (stage.clone(), a_step(c))).collect(),
+        allocations_a_frame: middle(|t| t.passed.allocations as f64 / t.passed.pictures as f64),
     })
 }
 
-fn has_lidar(drive: &dyn Drive, sensors: &[String]) -> bool {
-    let takes_part = |s: &&SensorInfo| sensors.is_empty() || sensors.contains(&s.name);
-    drive.info().sensors.iter().filter(takes_part).any(|s| s.kind == SensorKind::Lidar)
-}
-
-/// One run and what it cost.
-struct Once {
+/// Pipeline, network alone and decoding alone within the same seconds.
+struct Turn {
+    passed: Passed,
     summary: Summary,
-    frames: u64,
-    cpu_s: f64,
-    wall_s: f64,
+    bare_ms: f64,
+    decode_ms: f64,
 }
 
-fn once(drive: &Arc<dyn Drive>, model: &Path, sensors: &[String]) -> Result<Once> {
+impl Turn {
+    fn cpu_ms(&self) -> f64 {
+        1e3 * self.passed.cpu.total_s() / self.passed.pictures as f64
+    }
+
+    fn ratio(&self) -> f64 {
+        (self.cpu_ms() - self.decode_ms) / self.bare_ms
+    }
+}
+
+fn takes_part(sensor: &SensorInfo, sensors: &[String]) -> bool {
+    sensors.is_empty() || sensors.contains(&sensor.name)
+}
+
+fn has_lidar(drive: &dyn Drive, sensors: &[String]) -> bool {
+    drive.info().sensors.iter().any(|s| takes_part(s, sensors) && s.kind == SensorKind::Lidar)
+}
+
+fn once(drive: &Arc<dyn Drive>, model: &Path, sensors: &[String]) -> Result<(Passed, Summary)> {
+    let repeated = Arc::new(Repeated::new(Arc::clone(drive), sensors, (WARM_UP, PICTURES))?);
     let scratch = Scratch::new()?;
     let mut file = LaunchFile::default();
     file.source.drive = Some(drive.info().path.clone());
     file.source.sensors = (!sensors.is_empty()).then(|| sensors.to_vec());
     file.output.dir = Some(scratch.path().to_owned());
     file.model = vec![ModelTable { path: Some(model.to_owned()), ..ModelTable::default() }];
-    let cpu = || cpu_seconds().context("the process's CPU time cannot be read on this system");
-    let before = cpu()?;
-    let summary = wire::run_quietly(&Plan::from_file(&file)?, Arc::clone(drive))?;
-    let (cpu_s, wall_s) = (cpu()? - before, summary.wall_s());
-    Ok(Once { frames: summary.frames(), summary, cpu_s, wall_s })
+    let summary = wire::run_quietly(&Plan::from_file(&file)?, Arc::clone(&repeated) as Arc<dyn Drive>)?;
+    Ok((repeated.passed()?, summary))
 }
 
-/// The network's name and its CPU time a picture, milliseconds.
-fn bare(runtime: &Runtime, drive: &Arc<dyn Drive>, path: &Path) -> Result<(String, f64)> {
-    let mut model = models::load(runtime, &ModelRequest::new(path.to_owned()))?;
-    let (_, payload) = first_of(drive.as_ref(), SensorKind::Camera)?.context("the drive has no pictures")?;
-    let mut image = Image::empty();
-    decode_image(&payload.into_image(), &mut image)?;
-    let mut preprocessor = Preprocessor::new(&model.spec.input)?;
-    preprocessor.run(image.view(), model.network.input_mut(&model.spec.input.name)?)?;
-    for _ in 0..BARE_RUNS / 10 {
-        model.network.run(|outputs| outputs.len())?;
+/// The network and the decoder without the pipeline.
+struct Bare {
+    model: Model,
+    pictures: Vec<Payload>,
+    image: Image,
+}
+
+impl Bare {
+    fn load(runtime: &Runtime, drive: &Arc<dyn Drive>, path: &Path, sensors: &[String]) -> Result<Self> {
+        let mut model = models::load(runtime, &ModelRequest::new(path.to_owned()))?;
+        let of_camera = |sensor: usize| {
+            let sensor = drive.info().sensors.get(sensor);
+            sensor.is_some_and(|s| s.kind == SensorKind::Camera && takes_part(s, sensors))
+        };
+        let entries = drive.entries().iter().enumerate().filter(|(_, e)| of_camera(e.sensor)).map(|(i, _)| i);
+        let pictures: Vec<Payload> = entries.take(PICTURES).map(|i| drive.read(i)).collect::<Result<_, _>>()?;
+        let mut image = Image::empty();
+        let first = pictures.first().ok_or_else(|| anyhow!("the drive has no pictures of the sensors named"))?;
+        decode_image(&first.clone().into_image(), &mut image)?;
+        let mut preprocessor = Preprocessor::new(&model.spec.input)?;
+        preprocessor.run(image.view(), model.network.input_mut(&model.spec.input.name)?)?;
+        Ok(Self { model, pictures, image })
     }
-    let before = cpu_seconds().context("the process's CPU time cannot be read")?;
-    for _ in 0..BARE_RUNS {
-        model.network.run(|outputs| outputs.len())?;
+
+    /// CPU time of the network on a picture.
+    fn network_ms(&mut self) -> Result<f64> {
+        let network = &mut self.model.network;
+        for _ in 0..PICTURES / 10 {
+            network.run(|outputs| outputs.len())?;
+        }
+        cpu_ms_of(PICTURES, |_| network.run(|outputs| outputs.len()).map(drop).map_err(Into::into))
     }
-    let after = cpu_seconds().context("the process's CPU time cannot be read")?;
-    Ok((model.spec.name, 1e3 * (after - before) / BARE_RUNS as f64))
+
+    /// CPU time of decoding a picture.
+    fn decode_ms(&mut self) -> Result<f64> {
+        let encoded: Vec<_> = self.pictures.iter().map(|p| p.clone().into_image()).collect();
+        let image = &mut self.image;
+        cpu_ms_of(PICTURES, |i| {
+            encoded.get(i % encoded.len().max(1)).map_or(Ok(()), |picture| Ok(decode_image(picture, image)?))
+        })
+    }
+}
+
+/// CPU time of each of `count` steps in the mean, milliseconds.
+fn cpu_ms_of(count: usize, mut step: impl FnMut(usize) -> Result<()>) -> Result<f64> {
+    let before = ByThread::now()?;
+    (0..count).try_for_each(&mut step)?;
+    Ok(1e3 * ByThread::now()?.since(&before).total_s() / count as f64)
 }

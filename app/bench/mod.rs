@@ -4,9 +4,11 @@
 //! compare figures of one run of the program, not of two. Allocations are those of the measuring thread.
 
 pub mod counting;
+mod cpu;
 pub mod drive;
 pub mod growth;
 mod made;
+mod repeated;
 pub mod stages;
 
 use std::time::{Duration, Instant};

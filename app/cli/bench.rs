@@ -112,6 +112,7 @@ impl Bench {
             return Err(exit::usage(anyhow!("a drive is measured against a network: give --model")));
         }
         ocellus_flow::latency::count_by(counting::on_this_thread);
+        counting::count_everywhere();
         let drive = self.open()?;
         let runtime = models::start_runtime(None)?;
         self.models.iter().map(|model| drive::run(&runtime, &drive, model, &self.sensors)).collect()
@@ -142,10 +143,20 @@ fn print_end(end: &EndToEnd) {
     println!("  throughput   {:.1} frames a second", end.frames_per_s);
     let (cpu, bare, decode) = (end.cpu_ms, end.bare_cpu_ms, end.decode_ms);
     println!("  CPU a frame  {cpu:.2} ms; the network alone {bare:.2} ms; decoding pictures {decode:.2} ms");
-    println!("  ratio        {:.3} (without decoding)", end.ratio);
+    let (least, most) =
+        (end.ratios.first().copied().unwrap_or(end.ratio), end.ratios.last().copied().unwrap_or(end.ratio));
+    println!("  ratio        {:.3} (without decoding; {} turns, {least:.3} to {most:.3})", end.ratio, end.ratios.len());
+    let threads: Vec<String> = end.threads_ms.iter().map(|(thread, ms)| format!("{thread} {ms:.2}")).collect();
+    println!("  threads      ms of CPU time a frame: {}", threads.join(", "));
+    let stages: Vec<String> = end.stages_ms.iter().map(|(stage, ms)| format!("{stage} {ms:.2}")).collect();
+    println!("  stages       ms of wall-clock time a step: {}", stages.join(", "));
     if let Some(mb) = end.peak_memory_mb {
         println!("  memory       {mb:.0} MB at most");
     }
     let counts: Vec<String> = end.allocations.iter().map(|(stage, n)| format!("{stage} {n:.1}")).collect();
-    println!("  allocations  a step, once warm: {}", counts.join(", "));
+    println!(
+        "  allocations  a step, once warm: {}; {:.1} a frame in all, with its report and line",
+        counts.join(", "),
+        end.allocations_a_frame
+    );
 }

@@ -200,6 +200,9 @@ macro_rules! as_inner {
         fn info(&self) -> &DriveInfo {
             self.inner.info()
         }
+        fn entries(&self) -> &[Entry] {
+            self.inner.entries()
+        }
         fn rig_at(&self, index: usize) -> &Rig {
             self.inner.rig_at(index)
         }
@@ -208,12 +211,6 @@ macro_rules! as_inner {
         }
         fn labels_at(&self, index: usize) -> Option<&[Label]> {
             self.inner.labels_at(index)
-        }
-    };
-    (entries) => {
-        as_inner!();
-        fn entries(&self) -> &[Entry] {
-            self.inner.entries()
         }
     };
 }
@@ -233,7 +230,7 @@ impl Held {
 }
 
 impl Drive for Held {
-    as_inner!(entries);
+    as_inner!();
 
     fn read_into(&self, index: usize, out: &mut Payload) -> Result<(), ocellus_sense::ReadError> {
         let Some(cell) = self.payloads.get(index) else { return self.inner.read_into(index, out) };
@@ -260,37 +257,12 @@ pub struct Altered {
 }
 
 impl Drive for Altered {
-    as_inner!(entries);
+    as_inner!();
 
     fn read_into(&self, index: usize, out: &mut Payload) -> Result<(), ocellus_sense::ReadError> {
         self.inner.read_into(index, out)?;
         *out = (self.alter)(index, std::mem::take(out));
         Ok(())
-    }
-}
-
-/// The beginning of a drive.
-pub struct FirstEntries {
-    inner: Arc<dyn Drive>,
-    count: usize,
-}
-
-impl FirstEntries {
-    /// The first `count` entries of `inner`.
-    pub fn new(inner: Arc<dyn Drive>, count: usize) -> Self {
-        Self { count: count.min(inner.entries().len()), inner }
-    }
-}
-
-impl Drive for FirstEntries {
-    as_inner!();
-
-    fn entries(&self) -> &[Entry] {
-        self.inner.entries().get(..self.count).unwrap_or_default()
-    }
-
-    fn read_into(&self, index: usize, out: &mut Payload) -> Result<(), ocellus_sense::ReadError> {
-        self.inner.read_into(index, out)
     }
 }
 

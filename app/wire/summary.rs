@@ -103,19 +103,10 @@ impl Summary {
         if whole && e.ledger.balanced() && !e.recording_lost { Outcome::Done } else { Outcome::LostData }
     }
 
-    /// Wall-clock seconds of the run.
-    pub fn wall_s(&self) -> f64 {
-        self.ended.wall_s
-    }
-
-    /// Frames reported.
-    pub fn frames(&self) -> u64 {
-        self.ended.seen.frames
-    }
-
-    /// Mean time of a stage, milliseconds.
-    pub fn stage_mean_ms(&self, stage: &str) -> Option<f64> {
-        self.ended.latency.stages.get(stage).map(|figures| figures.mean)
+    /// Mean time of a step by stage, milliseconds.
+    pub fn stage_means_ms(&self) -> BTreeMap<String, f64> {
+        let stages = self.ended.latency.stages.iter().filter(|(_, figures)| figures.count > 0);
+        stages.map(|(stage, figures)| (stage.clone(), figures.mean)).collect()
     }
 
     /// What was counted by stage, where something is counted.

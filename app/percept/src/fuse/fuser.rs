@@ -97,6 +97,9 @@ pub struct Fuser {
     frame: Option<Frame>,
     projected: Projected,
     ground: GroundFinder,
+    /// Heights over the ground of the projected points, as far as they were asked for; NaN else. Most lie in several boxes
+    /// or are looked at in several passes.
+    heights_m: Vec<f64>,
     scaler: DepthScaler,
     surface: SurfaceFinder,
     /// The points that the last LiDAR distance rests on.
@@ -124,6 +127,7 @@ impl Fuser {
             frame: None,
             projected: Projected::default(),
             ground: GroundFinder::default(),
+            heights_m: Vec::new(),
             scaler: DepthScaler::default(),
             surface: SurfaceFinder::default(),
             taken: Vec::new(),
@@ -144,6 +148,8 @@ impl Fuser {
             project_cloud(sweep.cloud, &sweep.optical_from_lidar, context.camera, &lens, &mut self.projected);
             ground = self.ground.find(sweep.cloud, &sweep.vehicle_from_lidar);
         }
+        self.heights_m.clear();
+        self.heights_m.resize(self.projected.len(), f64::NAN);
         let optical_ground = self.optical_ground(context, ground.as_ref());
         let depth_fit = match (context.depth, &context.sweep) {
             (Some(map), Some(_)) => Some(self.scaler.fit(map, &self.projected)),
@@ -347,8 +353,17 @@ impl Fuser {
                 continue;
             };
             let sample = Sample { u, v, xyz, range_m, measured_s };
-            let covered = target.covers(u, v, pass);
-            if !covered || !target.stands(&sample, above_ground_m(&self.ground, frame, &sample), pass) {
+            let height = || match self.heights_m.get_mut(i) {
+                Some(known) if !known.is_nan() => Some(*known),
+                unknown => {
+                    let height = above_ground_m(&self.ground, frame, &sample);
+                    if let (Some(place), Some(height)) = (unknown, height) {
+                        *place = height;
+                    }
+                    height
+                }
+            };
+            if !target.covers(u, v, pass) || !target.stands(&sample, height, pass) {
                 continue;
             }
             if u >= bbox.x0 && u < bbox.x1 && v >= bbox.y0 {
@@ -386,7 +401,7 @@ impl Fuser {
                 let p = ray * (f64::from(z) / ray.z);
                 let sample =
                     Sample { u, v, xyz: [p.x as f32, p.y as f32, z], range_m: p.norm() as f32, measured_s: 0.0 };
-                if target.stands(&sample, above_ground_m(&self.ground, frame, &sample), pass) {
+                if target.stands(&sample, || above_ground_m(&self.ground, frame, &sample), pass) {
                     self.surface.samples.push(sample);
                 }
             }

@@ -31,6 +31,8 @@ const SENSOR_HEIGHT_MAX_M: f64 = 6.0;
 const TRIPLES: usize = 200;
 /// Cells that a triple's plane is scored on, at most.
 const SCORED_MAX: usize = 800;
+/// Votes that are counted before it is asked whether the rest can still matter.
+const VOTES: usize = 64;
 /// Seed of the triples' choice; any will do.
 const SEED: u64 = 0x0ce1_1050_9e37_79b9;
 /// Half-width within which a cell's lowest point belongs to a plane, at range 0 and per metre of range.
@@ -89,6 +91,42 @@ impl Cell {
     }
 }
 
+/// Points that are placed together, for the compiler to vectorise.
+const LANES: usize = 16;
+
+/// Where points lie.
+struct Placed {
+    /// From the LiDAR, along the vehicle's axes.
+    offset: [[f32; LANES]; 3],
+    /// Their cells; beyond all cells for what is not looked at.
+    cell: [u32; LANES],
+}
+
+impl Placed {
+    /// Places points, those of `rotation` into the vehicle's axes.
+    #[inline(always)]
+    fn of(points: &[[f32; 3]; LANES], rotation: &[[f32; 3]; 3]) -> Self {
+        let (half, side) = (HALF_SIDE_M as f32, 2.0 * HALF_SIDE_M as f32);
+        let self_radius_sq = (SELF_RADIUS_M * SELF_RADIUS_M) as f32;
+        let mut placed = Self { offset: [[0.0; LANES]; 3], cell: [u32::MAX; LANES] };
+        // Plain loops over lanes, one step each: the compiler makes vectors of these and of nothing more elaborate.
+        for ([a, b, c], out) in rotation.iter().zip(&mut placed.offset) {
+            for ([x, y, z], out) in points.iter().zip(out) {
+                *out = a * x + b * y + c * z;
+            }
+        }
+        let [xs, ys, zs] = &placed.offset;
+        for (((x, y), z), cell) in xs.iter().zip(ys).zip(zs).zip(&mut placed.cell) {
+            let (dx, dy) = (x + half, y + half);
+            // Also false for NaN.
+            let inside = (dx >= 0.0) & (dx < side) & (dy >= 0.0) & (dy < side) & (z.abs() < f32::INFINITY);
+            let place = (dy / CELL_M as f32) as i32 * CELLS as i32 + (dx / CELL_M as f32) as i32;
+            *cell = if inside & (x * x + y * y >= self_radius_sq) { place as u32 } else { u32::MAX };
+        }
+        placed
+    }
+}
+
 /// The ground of the sweep last looked at; keeps its memory between sweeps.
 #[derive(Debug, Clone, Default)]
 pub struct GroundFinder {
@@ -134,24 +172,27 @@ impl GroundFinder {
     fn gather(&mut self, cloud: &Cloud, vehicle_from_lidar: &Transform<Vehicle, Lidar>) {
         self.lowest.clear();
         self.lowest.resize(CELLS * CELLS, [0.0, 0.0, f32::INFINITY]);
-        let r = vehicle_from_lidar.isometry().rotation.to_rotation_matrix().matrix().cast::<f32>();
-        let t = self.origin.cast::<f32>();
-        let (half, self_radius) = (HALF_SIDE_M as f32, SELF_RADIUS_M as f32);
-        for point in &cloud.xyz {
-            let p = r * Vector3::from(*point);
-            let (dx, dy) = (p.x + half, p.y + half);
-            // Also false for NaN.
-            if !(dx >= 0.0 && dy >= 0.0 && p.z.is_finite()) || p.x * p.x + p.y * p.y < self_radius * self_radius {
-                continue;
-            }
-            let (column, row) = ((dx / CELL_M as f32) as usize, (dy / CELL_M as f32) as usize);
-            if column >= CELLS || row >= CELLS {
-                continue;
-            }
-            if let Some(low) = self.lowest.get_mut(row * CELLS + column)
-                && p.z + t.z < low[2]
+        let rotation = vehicle_from_lidar.isometry().rotation.to_rotation_matrix();
+        let rotation = [0, 1, 2].map(|row| [0, 1, 2].map(|column| rotation[(row, column)] as f32));
+        let (blocks, rest) = cloud.xyz.as_chunks();
+        for block in blocks {
+            self.lower(&Placed::of(block, &rotation));
+        }
+        let mut last = [[f32::NAN; 3]; LANES];
+        last.iter_mut().zip(rest).for_each(|(place, point)| *place = *point);
+        self.lower(&Placed::of(&last, &rotation));
+    }
+
+    /// Lowers the cells that points lie lower in.
+    #[inline(always)]
+    fn lower(&mut self, placed: &Placed) {
+        let origin = [self.origin.x as f32, self.origin.y as f32, self.origin.z as f32];
+        for (i, &cell) in placed.cell.iter().enumerate() {
+            let z = placed.offset[2][i] + origin[2];
+            if let Some(low) = self.lowest.get_mut(cell as usize)
+                && z < low[2]
             {
-                *low = (p + t).into();
+                *low = [placed.offset[0][i] + origin[0], placed.offset[1][i] + origin[1], z];
             }
         }
     }
@@ -197,17 +238,30 @@ impl GroundFinder {
             if plane[0].hypot(plane[1]) > SLOPE_MAX || !below_sensor(&plane, &self.origin) {
                 continue;
             }
-            // Cells on the plane less cells below it: ground has nothing beneath it, a roof or a hedge has.
-            let vote = |cell: &Cell| {
-                let above = cell.above(&plane);
-                i64::from(above.abs() < cell.tolerance) - i64::from(above < -2.0 * cell.tolerance)
-            };
-            let score = self.cells.iter().step_by(step).map(vote).sum();
-            if best.is_none_or(|(most, _)| score > most) {
-                best = Some((score, plane));
-            }
+            let most = best.map_or(i64::MIN, |(most, _)| most);
+            let Some(score) = self.score(&plane, step, most) else { continue };
+            best = Some((score, plane));
         }
         best.map(|(_, plane)| plane)
+    }
+
+    /// Every `step`-th cell's vote on a plane; `None` as soon as no more than `most` can come of it.
+    fn score(&self, plane: &[f64; 3], step: usize, most: i64) -> Option<i64> {
+        // Cells on the plane less cells below it: ground has nothing beneath it, a roof or a hedge has.
+        let vote = |cell: &Cell| {
+            let above = cell.above(plane);
+            i64::from(above.abs() < cell.tolerance) - i64::from(above < -2.0 * cell.tolerance)
+        };
+        let (mut score, mut left) = (0, self.cells.len().div_ceil(step) as i64);
+        for part in self.cells.chunks(step * VOTES) {
+            let votes = part.len().div_ceil(step) as i64;
+            score += part.iter().step_by(step).map(vote).sum::<i64>();
+            left -= votes;
+            if score.saturating_add(left) <= most {
+                return None;
+            }
+        }
+        Some(score)
     }
 
     /// Least squares with Tukey's weights about the plane found.

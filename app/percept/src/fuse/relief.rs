@@ -72,24 +72,62 @@ impl Relief {
         self.grid.get(place(y) * CELLS + place(x)).map_or(0.0, |&h| f64::from(h))
     }
 
-    /// Medians of `followed` over neighbours, into `polar`.
+    /// Medians of `followed` over neighbours, into `polar`. All rings of a sector are sorted side by side.
     fn smooth(&mut self) {
-        let mut window = [0.0f32; (2 * NEIGHBOUR_SECTORS + 1) * (2 * NEIGHBOUR_RINGS + 1)];
-        for (i, out) in self.polar.iter_mut().enumerate() {
-            let (sector, ring) = (i / RINGS, i % RINGS);
-            let mut n = 0;
-            for ds in 0..=2 * NEIGHBOUR_SECTORS {
+        for (sector, out) in self.polar.chunks_exact_mut(RINGS).enumerate() {
+            // What lies beyond the first and the last ring is not there: as much below all as keeps the middle of the rest, and
+            // as much above.
+            let mut window = [[f32::INFINITY; RINGS]; WINDOW];
+            for (ds, rows) in
+                window.chunks_exact_mut(NEIGHBOUR_RINGS * 2 + 1).take(2 * NEIGHBOUR_SECTORS + 1).enumerate()
+            {
                 let s = (sector + SECTORS + ds - NEIGHBOUR_SECTORS) % SECTORS;
-                for r in ring.saturating_sub(NEIGHBOUR_RINGS)..=(ring + NEIGHBOUR_RINGS).min(RINGS - 1) {
-                    if let (Some(slot), Some(&h)) = (window.get_mut(n), self.followed.get(s * RINGS + r)) {
-                        *slot = h;
-                        n += 1;
+                let heights = self.followed.get(s * RINGS..(s + 1) * RINGS).unwrap_or_default();
+                let missing = if ds < NEIGHBOUR_SECTORS { f32::NEG_INFINITY } else { f32::INFINITY };
+                for (dr, row) in rows.iter_mut().enumerate() {
+                    for (ring, place) in row.iter_mut().enumerate() {
+                        let ring = (ring + dr).checked_sub(NEIGHBOUR_RINGS);
+                        *place = ring.and_then(|r| heights.get(r)).copied().unwrap_or(missing);
                     }
                 }
             }
-            let Some(values) = window.get_mut(..n) else { continue };
-            *out = *values.select_nth_unstable_by(n / 2, f32::total_cmp).1;
+            sort_rows(&mut window);
+            out.copy_from_slice(&window[MIDDLE]);
         }
+    }
+}
+
+/// Heights that a median is taken of, and one above all so that there are a power of two of them.
+const WINDOW: usize = ((2 * NEIGHBOUR_SECTORS + 1) * (2 * NEIGHBOUR_RINGS + 1)).next_power_of_two();
+/// Where the median of a window is, sorted.
+const MIDDLE: usize = (2 * NEIGHBOUR_SECTORS + 1) * (2 * NEIGHBOUR_RINGS + 1) / 2;
+
+/// Sorts each column: Batcher's odd-even merge sort, whose comparisons do not depend on what is compared.
+fn sort_rows(rows: &mut [[f32; RINGS]; WINDOW]) {
+    let mut p = 1;
+    while p < WINDOW {
+        let mut k = p;
+        while k >= 1 {
+            for start in (k % p..WINDOW - k).step_by(2 * k) {
+                for low in start..start + k.min(WINDOW - k - start) {
+                    if low / (2 * p) == (low + k) / (2 * p) {
+                        let (a, b) = rows.split_at_mut(low + k);
+                        if let (Some(a), Some(b)) = (a.get_mut(low), b.first_mut()) {
+                            order(a, b);
+                        }
+                    }
+                }
+            }
+            k /= 2;
+        }
+        p *= 2;
+    }
+}
+
+/// The lesser of each pair to the first.
+fn order(a: &mut [f32; RINGS], b: &mut [f32; RINGS]) {
+    for (a, b) in a.iter_mut().zip(b) {
+        (*a, *b) = if *a < *b { (*a, *b) } else { (*b, *a) };
     }
 }
 

@@ -101,8 +101,9 @@ pub(super) struct SurfaceFinder {
     pub samples: Vec<Sample>,
     /// Ranges of the samples just around the box, in [`surroundings`]; empty for masks.
     pub around: Vec<f32>,
-    /// How far to the left each sample of a cluster lies, and which it is.
-    lefts: Vec<(f32, usize)>,
+    sorted: Vec<Sample>,
+    /// By what the samples are put in order, and which they are: see [`ranked`].
+    keys: Vec<u64>,
 }
 
 /// One run of sorted samples without a gap.
@@ -118,12 +119,7 @@ impl SurfaceFinder {
     /// The near face of the object among `self.samples`, which are reordered; `None` where no plausible cluster
     /// has `count_min` samples.
     pub(super) fn find(&mut self, expected: &Expectation, count_min: usize) -> Option<Surface> {
-        self.samples.retain(|s| s.range_m.is_finite());
-        // Ties broken by pixel, so that the order of arrival does not matter.
-        self.samples.sort_unstable_by(|a, b| {
-            a.range_m.total_cmp(&b.range_m).then(a.u.total_cmp(&b.u)).then(a.v.total_cmp(&b.v))
-        });
-        self.around.sort_unstable_by(f32::total_cmp);
+        self.sort();
         let (best, rival) = self.best_candidate(expected, count_min)?;
         let cluster = self.samples.get(best.from..best.to)?;
         let (edge, edge_sigma) = near_edge(cluster, expected.stray_share);
@@ -142,13 +138,33 @@ impl SurfaceFinder {
             range_m,
             sigma_m,
             direction: face_direction(face),
-            face: ends(face, expected, &mut self.lefts),
-            ends: ends(cluster, expected, &mut self.lefts),
+            face: ends(face, expected, &mut self.keys),
+            ends: ends(cluster, expected, &mut self.keys),
             measured_s: face_time(face),
             samples: cluster.len(),
             from: best.from,
             plausibility: best.plausible,
         })
+    }
+
+    /// Sorts the samples by range, and by pixel where that is the same, so that the order of arrival does not matter; what has no
+    /// range is left out. Keys of eight bytes are sorted, which is several times faster than to sort the samples themselves.
+    fn sort(&mut self) {
+        let Self { samples, sorted, keys, .. } = self;
+        keys.clear();
+        let with_range = samples.iter().enumerate().filter(|(_, s)| s.range_m.is_finite());
+        keys.extend(with_range.map(|(i, s)| ranked(s.range_m, i)));
+        keys.sort_unstable();
+        let sample_of = |key: &u64| samples.get(index_of(*key)).copied();
+        for same in keys.chunk_by_mut(|a, b| a >> 32 == b >> 32).filter(|same| same.len() > 1) {
+            same.sort_by(|a, b| match (sample_of(a), sample_of(b)) {
+                (Some(a), Some(b)) => a.u.total_cmp(&b.u).then(a.v.total_cmp(&b.v)),
+                _ => a.cmp(b),
+            });
+        }
+        sorted.clear();
+        sorted.extend(keys.iter().filter_map(sample_of));
+        std::mem::swap(samples, sorted);
     }
 
     /// The samples of a surface that was found last.
@@ -186,7 +202,8 @@ impl SurfaceFinder {
     /// 1 for a cluster that ends where the box does, less for one that goes on around it.
     fn containment(&self, cluster: &[Sample], expected: &Expectation) -> f64 {
         let (Some(first), Some(last)) = (cluster.first(), cluster.last()) else { return 1.0 };
-        let below = |r: f32| self.around.partition_point(|&a| a < r);
+        // Counted and not looked up: there are fewer clusters than it takes for sorting to pay.
+        let below = |r: f32| self.around.iter().filter(|&&a| a < r).count();
         let outside = below(last.range_m + GAP_M) - below(first.range_m - GAP_M);
         let area = f64::from(expected.bbox.area());
         let around_area = f64::from(surroundings(&expected.bbox).area()) - area;
@@ -276,19 +293,33 @@ fn near_edge(cluster: &[Sample], stray_share: f64) -> (f32, f32) {
 }
 
 /// The samples of `cluster` farthest to the vehicle's right and left, after as many strays on either side as are to be expected.
-fn ends(cluster: &[Sample], expected: &Expectation, lefts: &mut Vec<(f32, usize)>) -> Option<[[f32; 3]; 2]> {
+fn ends(cluster: &[Sample], expected: &Expectation, keys: &mut Vec<u64>) -> Option<[[f32; 3]; 2]> {
     let left = expected.left;
-    lefts.clear();
-    lefts.extend(cluster.iter().enumerate().map(|(i, s)| (left.iter().zip(s.xyz).map(|(a, b)| a * b).sum(), i)));
+    keys.clear();
+    let left_m = |s: &Sample| left.iter().zip(s.xyz).map(|(a, b)| a * b).sum();
+    keys.extend(cluster.iter().enumerate().map(|(i, s)| ranked(left_m(s), i)));
     let strays = (cluster.len() as f64 * expected.stray_share) as usize;
     let last = cluster.len().checked_sub(1 + strays)?;
     let mut at = |rank: usize, side: f32| {
-        let (_, (_, i), _) = lefts.select_nth_unstable_by(rank, |a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-        let sample = cluster.get(*i)?;
+        let (_, key, _) = keys.select_nth_unstable(rank);
+        let sample = cluster.get(index_of(*key))?;
         let rim_m = side * expected.rim_rad * sample.range_m;
         Some(std::array::from_fn(|axis| sample.xyz[axis] + rim_m * left[axis]))
     };
     Some([at(strays.min(last), -1.0)?, at(last, 1.0)?])
+}
+
+/// A key that sorts as `value` does by `total_cmp`, then as `index`, which it holds.
+fn ranked(value: f32, index: usize) -> u64 {
+    let bits = value.to_bits();
+    // What is negative sorts before what is not, and the greater its bits the sooner.
+    let order = if bits >> 31 == 1 { !bits } else { bits | 1 << 31 };
+    u64::from(order) << 32 | index as u64 & 0xffff_ffff
+}
+
+/// The index that a key holds.
+fn index_of(key: u64) -> usize {
+    key as u32 as usize
 }
 
 /// The samples of the near face, which begins at `edge`; `cluster` is sorted.
@@ -419,6 +450,17 @@ mod tests {
         patch((42, 80), (0, 80), 15.0, &mut torn);
         let (clear, torn) = (find(clear, &expectation()).unwrap(), find(torn, &expectation()).unwrap());
         assert!(clear.sigma_m < 0.15 && torn.sigma_m > 1.0, "{clear:?} {torn:?}");
+    }
+
+    #[test]
+    fn keys_sort_as_values_do_then_as_indices() {
+        let mut values = vec![3.5, -0.0, 0.0, -7.25, f32::INFINITY, f32::NEG_INFINITY, 1e-30, -1e-30, f32::NAN, 3.5];
+        let mut keys: Vec<u64> = values.iter().enumerate().map(|(i, v)| ranked(*v, i)).collect();
+        keys.sort_unstable();
+        let by_key: Vec<u32> = keys.iter().map(|key| values[index_of(*key)].to_bits()).collect();
+        assert!(keys.windows(2).all(|pair| pair[0] >> 32 != pair[1] >> 32 || index_of(pair[0]) < index_of(pair[1])));
+        values.sort_by(f32::total_cmp);
+        assert_eq!(by_key, values.iter().map(|v| v.to_bits()).collect::<Vec<_>>());
     }
 
     #[test]

@@ -112,11 +112,13 @@ impl<'d> Target<'d> {
         self.mask.is_none_or(|mask| covers(mask, (u, v), pass))
     }
 
-    /// Whether a sample that the mask covers is not ground.
-    pub(super) fn stands(&self, sample: &Sample, above_ground_m: Option<f64>, pass: Pass) -> bool {
+    /// Whether a sample that the mask covers is not ground; its height is asked for where it matters.
+    pub(super) fn stands(&self, sample: &Sample, above_ground_m: impl FnOnce() -> Option<f64>, pass: Pass) -> bool {
         let share = (sample.v - self.bbox.y0) / self.bbox.height();
-        match above_ground_m {
-            _ if pass == Pass::Head => share < HEAD_SHARE,
+        if pass == Pass::Head {
+            return share < HEAD_SHARE;
+        }
+        match above_ground_m() {
             Some(height) => {
                 let ceiling = self.prior.map_or(f64::INFINITY, |p| GROUND_SHARE_OF_HEIGHT * p.height_m);
                 height > ground_tolerance_m(f64::from(sample.range_m)).min(ceiling)
