@@ -40,6 +40,27 @@ pub struct Sample {
     pub throttled: Vec<String>,
 }
 
+impl Sample {
+    /// Whether it tells a temperature, power, or that something is held down.
+    pub fn tells_heat(&self) -> bool {
+        self.hottest_c.is_some() || self.watts.is_some() || !self.throttled.is_empty()
+    }
+
+    /// What it tells, by name with unit, to be plotted together: each is some tens at most.
+    pub fn figures(&self) -> Vec<(String, f64)> {
+        let held = (!self.throttled.is_empty()).then_some(self.throttled.len() as f64);
+        let figures = [
+            ("hottest, °C", self.hottest_c),
+            ("module, W", self.watts),
+            ("CPU, GHz", self.cpu_mhz.map(|mhz| mhz / 1e3)),
+            ("GPU, GHz", self.gpu_mhz.map(|mhz| mhz / 1e3)),
+            ("memory left, GB", self.available_mb.map(|mb| mb as f64 / 1e3)),
+            ("held down", held.or_else(|| self.tells_heat().then_some(0.0))),
+        ];
+        figures.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+    }
+}
+
 /// All that was sampled; in latency.json.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct MachineReport {
@@ -76,9 +97,12 @@ impl MachineWatch {
     pub fn begin(root: &Path, notes: &Notes) -> Result<Self> {
         let kept = Mutex::new(Kept { samples: Vec::new(), period: PERIOD });
         let shared = Arc::new(Shared { kept, began: Instant::now() });
+        // So that there is one to look at from the beginning.
+        shared.take(look(root, 0.0));
         let (theirs, root, notes) = (Arc::downgrade(&shared), root.to_owned(), notes.clone());
         detach("machine", move || {
             let mut throttled = Vec::new();
+            std::thread::sleep(PERIOD);
             // It ends by itself when nobody looks any more.
             while let Some(shared) = theirs.upgrade() {
                 let sample = look(&root, shared.began.elapsed().as_secs_f64());
@@ -176,6 +200,8 @@ mod tests {
         let hot = look(root.path(), 1.0);
         assert_eq!((hot.hottest_c, hot.watts), (Some(93.0), None));
         let silent = look(Path::new("/nothing"), 2.0);
+        assert_eq!(hot.figures(), [("hottest, °C".to_owned(), 93.0), ("held down".to_owned(), 1.0)]);
+        assert!(hot.tells_heat() && !silent.tells_heat() && silent.figures().is_empty());
         let told = report(&[hot, silent], 1.0);
         assert_eq!((told.hottest_c_max, told.throttled_s, told.watts_mean), (Some(93.0), 1.0, None));
     }

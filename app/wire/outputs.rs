@@ -27,6 +27,7 @@ use ocellus_sinks::viewer::{
 
 use super::assess::Ahead;
 use super::frame::Origin;
+use super::machine::MachineWatch;
 use super::notes::Notes;
 use super::results::Said;
 
@@ -65,6 +66,8 @@ pub struct Outputs {
     pub latency: Latency,
     /// Whose queues' depths are plotted.
     pub crew: Crew,
+    /// The computer's state, for the viewer's plots.
+    pub machine: MachineWatch,
 }
 
 impl Perceived {
@@ -152,6 +155,7 @@ impl Outputs {
             seq: report.seq.unwrap_or(0),
             latency_ms: stages.chain(total).collect(),
             queue_depth: self.crew.queue_stats().into_iter().map(|s| (s.name, s.depth as f64)).collect(),
+            machine: self.machine.newest().map(|sample| sample.figures()).unwrap_or_default(),
         }
     }
 }

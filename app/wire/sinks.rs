@@ -54,8 +54,8 @@ impl Pipeline<'_> {
         let results = self.results()?.into_iter().chain(self.clips()?).collect();
         let anticipations = if models.iter().any(Model::is_on_clips) { Some(self.anticipations()?) } else { None };
         let viewers = self.viewers(models)?;
-        let (latency, crew) = (self.latency.clone(), self.crew.clone());
-        let outputs = Outputs { objects, can, results, anticipations, viewers, latency, crew };
+        let (latency, crew, machine) = (self.latency.clone(), self.crew.clone(), self.machine.clone());
+        let outputs = Outputs { objects, can, results, anticipations, viewers, latency, crew, machine };
         for note in
             self.notes.summary().iter().flat_map(|n| n.first.iter().map(move |first| format!("{}: {first}", n.kind)))
         {
@@ -134,6 +134,7 @@ impl Pipeline<'_> {
             lidar: !self.chosen.names(ocellus_sense::SensorKind::Lidar).is_empty(),
             depth: models.iter().any(Model::is_depth),
             anticipation: models.iter().any(Model::is_on_clips),
+            machine: self.machine.newest().is_some_and(|sample| sample.tells_heat()),
             rig: info.rig.clone(),
             outline: self.outline(),
         }

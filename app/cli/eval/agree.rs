@@ -8,7 +8,6 @@ use clap::Args;
 use ocellus_judge::agreement::Seen;
 use ocellus_percept::image::Image;
 use ocellus_percept::report::{FrameReport, Object, SensorState, Trigger};
-use ocellus_percept::space::Rig;
 use ocellus_percept::time::Timestamp;
 use ocellus_sinks::viewer::{FrameView, LogLevel, LogView, Picture, Scene, Shared, ViewMsg, Viewer, ViewerMode};
 use serde_json::{Value, json};
@@ -128,13 +127,10 @@ fn text(data: &Data, agreed: &Agreed, worst: &[&Compared]) -> String {
 /// Writes the frames, worst first, as a recording: the teacher's view beside the student's.
 fn save(path: &Path, data: &Data, worst: &[&Compared], both: [&mut Subject; 2]) -> Result<()> {
     let scene = Scene {
-        anticipation: false,
         name: "where teacher and student part".to_owned(),
         cameras: vec!["teacher".to_owned(), "student".to_owned()],
-        lidar: false,
         depth: both.iter().any(|s| s.depth().is_some()),
-        rig: Rig::default(),
-        outline: None,
+        ..Scene::default()
     };
     let mut viewer = Viewer::open(&ViewerMode::Save(path.to_owned()), scene, &format!("worst-{}", data.sha256))?;
     let [teacher, student] = both;

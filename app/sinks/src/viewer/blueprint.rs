@@ -20,8 +20,8 @@ use rerun::external::re_sdk_types::blueprint::{components as fields, datatypes};
 use rerun::log::LogMsg;
 
 use super::scene::{
-    ANTICIPATION, LATENCY, LOG, NEAREST, QUEUES, STATES, Scene, TTC, VEHICLE, boxes_path, camera_path, depth_path,
-    way_path,
+    ANTICIPATION, LATENCY, LOG, MACHINE, NEAREST, QUEUES, STATES, Scene, TTC, VEHICLE, boxes_path, camera_path,
+    depth_path, way_path,
 };
 use super::{FRAME, SENSOR_TIME, ViewerError};
 
@@ -106,7 +106,8 @@ fn layout(scene: &Scene, properties: &mut Vec<Property>) -> ContainerLike {
     let load = (beside(load).into(), 150.0);
     let foreseen = scene.anticipation.then(|| (plot("Collision foreseen, P", ANTICIPATION, properties), 150.0));
     let states = (states.into(), TITLE_HEIGHT + AXIS_HEIGHT + LANE_HEIGHT * lanes as f32);
-    let plots = [states, near].into_iter().chain(foreseen).chain([load]);
+    let machine = scene.machine.then(|| (plot("Computer", MACHINE, properties), 120.0));
+    let plots = [states, near].into_iter().chain(foreseen).chain([load]).chain(machine);
     let (left, right, widths): (_, Vec<_>, _) = if has_space(scene) {
         let space = space_view(scene, properties);
         (vec![(space, 4.5), (log, 1.0)], pictures.into_iter().chain(plots).collect(), [5.0, 4.0])

@@ -121,6 +121,8 @@ pub struct MetricsView {
     pub latency_ms: Vec<(String, f64)>,
     /// Waiting messages by queue.
     pub queue_depth: Vec<(String, f64)>,
+    /// What the computer tells of itself, by name with unit; empty where it tells nothing.
+    pub machine: Vec<(String, f64)>,
 }
 
 /// The name under which [`MetricsView::latency_ms`] holds the whole age of an output.

@@ -1,5 +1,5 @@
-//! Figures over time: milliseconds by stage, waiting messages by queue, the nearest obstacle and the least time to collision
-//! by class.
+//! Figures over time: milliseconds by stage, waiting messages by queue, the computer's temperature, power and clocks, the
+//! nearest obstacle and the least time to collision by class.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use rerun::{AsComponents, RecordingStream};
 use super::ViewerError;
 use super::colour::{class_colour, series_colour};
 use super::message::{MetricsView, TOTAL};
-use super::scene::{ANTICIPATION, LATENCY, NEAREST, QUEUES, TTC};
+use super::scene::{ANTICIPATION, LATENCY, MACHINE, NEAREST, QUEUES, TTC};
 use crate::anticipation::Anticipation;
 
 /// Width of a plotted line, points of the screen.
@@ -32,9 +32,10 @@ impl Plots {
         self.styled.clear();
     }
 
-    /// Logs latencies and queue depths.
+    /// Logs latencies, queue depths and the state of the computer.
     pub(super) fn log_metrics(&mut self, rec: &RecordingStream, metrics: &MetricsView) -> Result<(), ViewerError> {
-        for (root, series) in [(LATENCY, &metrics.latency_ms), (QUEUES, &metrics.queue_depth)] {
+        let plots = [(LATENCY, &metrics.latency_ms), (QUEUES, &metrics.queue_depth), (MACHINE, &metrics.machine)];
+        for (root, series) in plots {
             for (index, (name, value)) in series.iter().enumerate().filter(|(_, (_, value))| value.is_finite()) {
                 let total = name == TOTAL;
                 let style = || {

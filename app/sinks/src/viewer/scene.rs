@@ -23,6 +23,8 @@ pub(super) const LOG: &str = "log";
 pub(super) const LATENCY: &str = "latency";
 /// Plots of waiting messages by queue.
 pub(super) const QUEUES: &str = "queues";
+/// Plots of the computer's temperature, power and clocks.
+pub(super) const MACHINE: &str = "machine";
 /// Plots of the nearest obstacle by class.
 pub(super) const NEAREST: &str = "nearest";
 /// Plots of the least time to collision by class.
@@ -69,6 +71,8 @@ pub struct Scene {
     pub depth: bool,
     /// Whether a network on clips runs.
     pub anticipation: bool,
+    /// Whether the computer tells its temperature, power or clocks.
+    pub machine: bool,
     /// Calibration, as far as it is known.
     pub rig: Rig,
     /// The vehicle's outline; `None` draws its axes alone.

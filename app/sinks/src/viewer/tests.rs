@@ -45,6 +45,7 @@ fn rig() -> Rig {
 fn scene() -> Scene {
     Scene {
         anticipation: true,
+        machine: true,
         name: "small".to_owned(),
         cameras: vec!["image_02".to_owned()],
         lidar: true,
@@ -96,6 +97,7 @@ fn drive(frames: u64) -> Vec<ViewMsg> {
             seq,
             latency_ms: vec![("infer".to_owned(), 20.0), (TOTAL.to_owned(), 30.0), ("odd".to_owned(), f64::NAN)],
             queue_depth: vec![("infer".to_owned(), 1.0)],
+            machine: vec![("hottest, °C".to_owned(), 51.25)],
         }));
     }
     messages.push(ViewMsg::Log(LogView { t: None, level: LogLevel::Warn, text: "end".to_owned() }));
@@ -143,6 +145,7 @@ fn a_saved_drive_holds_every_frame_where_it_belongs_and_a_layout() {
         ("/latency/infer", 1 + 5),
         ("/latency/total", 1 + 5),
         ("/queues/infer", 1 + 5),
+        ("/machine/hottest___C", 1 + 5),
         ("/nearest/car", 1 + 5),
         ("/ttc/car", 1 + 5),
         ("/vehicle/way", 5),
