@@ -3,6 +3,7 @@
 // A test that cannot go on panics; clippy knows that of functions marked as tests only.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod ahead;
 mod anticipate;
 mod bad_input;
 mod can;

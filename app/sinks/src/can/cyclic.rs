@@ -4,7 +4,7 @@
 //! not ([`CanSink::hear`], [`CanSink::cycle`]). A sensor is current while its newest report is young enough and saw something.
 //! All are current: everything is valid. Only some are: obstacles that these see are valid each; the state, the nearest and
 //! empty places in the list are not, since what the others would see is not known. None is: nothing is valid, and what was
-//! listed last stays listed. A tick is no report of a sensor: it makes nothing valid, and nothing invalid that is young enough.
+//! listed last stays listed. The nearest obstacle on the way has a place in the list, however many are more urgent. A tick is no report of a sensor: it makes nothing valid, and nothing invalid that is young enough.
 
 use std::collections::BTreeMap;
 
@@ -177,11 +177,12 @@ impl CanSink {
         let young = |n: &CanReport| age_s(n) <= self.config.stale_s;
         let is_current = |n: &CanReport| young(n) && n.report.objects.is_some() && n.report.state.sees();
         let (any, whole) = (all().any(is_current), !self.newest.is_empty() && all().all(is_current));
-        let listed =
+        let mut listed =
             most_urgent(all().filter(|n| !any || is_current(n)).flat_map(|n| n.report.objects.iter().flatten()));
         let is_nearest = |o: &Object| all().any(|n| n.nearest == Some(o.track));
         let on_way = listed.iter().copied().enumerate().filter(|(_, o)| is_nearest(o));
-        let nearest = on_way.min_by(|a, b| far(a.1).total_cmp(&far(b.1)));
+        let nearest =
+            on_way.min_by(|a, b| far(a.1).total_cmp(&far(b.1))).map(|(at, o)| (with_place(&mut listed, at), o));
         let state_of =
             |n: &CanReport| if young(n) { n.report.state } else { n.report.state.max_by_harm(SensorState::Stale) };
         let newest_t = all().map(|n| n.report.t).max();
@@ -209,6 +210,15 @@ fn most_urgent<'a>(objects: impl Iterator<Item = &'a Object>) -> Vec<&'a Object>
     let mut listed: Vec<&Object> = objects.collect();
     listed.sort_by(|a, b| b.risk.cmp(&a.risk).then(far(a).total_cmp(&far(b))).then(a.track.cmp(&b.track)));
     listed
+}
+
+/// Gives the object at `at` a place in the list that is sent, the last one if no better; where it then stands.
+fn with_place(listed: &mut [&Object], at: usize) -> usize {
+    let last = OBJECT_SLOTS - 1;
+    if at > last {
+        listed[last..=at].rotate_right(1);
+    }
+    at.min(last)
 }
 
 /// How far off an object is, metres: along the path where that is known.
@@ -295,6 +305,21 @@ mod tests {
         objects[0].track = track;
         report.objects = Some(objects);
         CanReport { report: Arc::new(report), nearest: Some(track) }
+    }
+
+    #[test]
+    fn the_nearest_on_the_way_has_a_place_among_more_urgent_ones() {
+        let CanReport { report, .. } = of("front", 0.0, 1);
+        let mut report = Arc::unwrap_or_clone(report);
+        let one = report.objects.take().unwrap().remove(0);
+        let object = |track: u64| Object { track, gap_m: Some(track as f64), ..one.clone() };
+        report.objects = Some((1..=12).map(object).collect());
+        let text = log(&[CanReport { report: Arc::new(report), nearest: Some(11) }]);
+        let bytes = |row: &str| u64::from_str_radix(row.split('#').nth(1).unwrap(), 16).unwrap().swap_bytes();
+        let rows: Vec<u64> = text.lines().map(bytes).collect();
+        let tracks: Vec<u64> = rows[2..].iter().map(|row| row >> 16 & 0xFF).collect();
+        assert_eq!(tracks, [1, 2, 3, 4, 5, 6, 7, 11]);
+        assert_eq!((rows[1] >> 60, (rows[1] >> 16 & 0xFFF) as f64 * 0.05), (7, 11.0));
     }
 
     fn tick(t_s: f64) -> CanReport {

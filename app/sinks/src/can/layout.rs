@@ -83,11 +83,7 @@ impl Cycle {
         data.put_unsigned(40, 8, object.and_then(|o| o.ttc_s), 0.1);
         data.put_unsigned(48, 8, Some(age_s), 0.01);
         data.put(56, 4, object.map_or(CLASS_EMPTY, class_code));
-        data.put(
-            60,
-            4,
-            nearest.map_or(SLOT_NONE, |(slot, _)| if slot < OBJECT_SLOTS { slot as u64 } else { SLOT_NONE }),
-        );
+        data.put(60, 4, nearest.map_or(SLOT_NONE, |(slot, _)| slot as u64));
         self.frame(NEAREST, data)
     }
 
