@@ -18,3 +18,4 @@ pub mod space;
 pub mod tensor;
 pub mod time;
 pub mod track;
+mod wide;

@@ -28,13 +28,15 @@ pub fn deskew(cloud: &mut Cloud, lidar_then: impl Fn(f64) -> Option<Transform<Li
         return false;
     }
     let at = |step: usize| f64::from(low) + f64::from(span) * step as f64 / STEPS as f64;
-    let poses: Option<Vec<_>> = (0..=STEPS).map(|step| lidar_then(at(step))).collect();
-    let Some(poses) = poses else { return false };
+    let poses: [Option<Transform<Lidar, Lidar>>; STEPS + 1] = std::array::from_fn(|step| lidar_then(at(step)));
+    if poses.iter().any(Option::is_none) {
+        return false;
+    }
     let scale = STEPS as f32 / span;
     for (point, offset) in cloud.xyz.iter_mut().zip(&cloud.time_offset_s) {
         let place = (offset - low) * scale;
         let step = (place.max(0.0) as usize).min(STEPS - 1);
-        let (Some(before), Some(after)) = (poses.get(step), poses.get(step + 1)) else { continue };
+        let (Some(Some(before)), Some(Some(after))) = (poses.get(step), poses.get(step + 1)) else { continue };
         let p = Point3::from(Vector3::from(point.map(f64::from)));
         let (a, b) = (before.isometry() * p, after.isometry() * p);
         let between = a + (b - a) * f64::from(place - step as f32);

@@ -10,6 +10,7 @@ use nalgebra::{Matrix3, Vector3};
 use super::relief::Relief;
 use crate::cloud::Cloud;
 use crate::space::{Lidar, Optical, Transform, Vehicle};
+use crate::wide;
 
 /// Half the side of the square that is looked at, about the LiDAR.
 pub(super) const HALF_SIDE_M: f64 = 80.0;
@@ -120,10 +121,37 @@ impl Placed {
             let (dx, dy) = (x + half, y + half);
             // Also false for NaN.
             let inside = (dx >= 0.0) & (dx < side) & (dy >= 0.0) & (dy < side) & (z.abs() < f32::INFINITY);
-            let place = (dy / CELL_M as f32) as i32 * CELLS as i32 + (dx / CELL_M as f32) as i32;
-            *cell = if inside & (x * x + y * y >= self_radius_sq) { place as u32 } else { u32::MAX };
+            let seen = inside & (x * x + y * y >= self_radius_sq);
+            let index = |d: f32| -> i32 {
+                let cells = if seen { d / CELL_M as f32 } else { 0.0 };
+                // SAFETY: from 0 to CELLS, which is far from an i32's bounds. The checked cast is not vectorised.
+                unsafe { cells.to_int_unchecked() }
+            };
+            let place = index(dy) * CELLS as i32 + index(dx);
+            *cell = if seen { place as u32 } else { u32::MAX };
         }
         placed
+    }
+}
+
+wide! {
+    /// Lowers the cells that points lie lower in.
+    fn lower(blocks: &[[[f32; 3]; LANES]], rotation: &[[f32; 3]; 3], origin: &[f32; 3], lowest: &mut [[f32; 3]]) = lower_all;
+}
+
+#[inline(always)]
+fn lower_all(blocks: &[[[f32; 3]; LANES]], rotation: &[[f32; 3]; 3], origin: &[f32; 3], lowest: &mut [[f32; 3]]) {
+    for block in blocks {
+        let placed = Placed::of(block, rotation);
+        let [xs, ys, zs] = &placed.offset;
+        for (((x, y), z), &cell) in xs.iter().zip(ys).zip(zs).zip(&placed.cell) {
+            let z = z + origin[2];
+            if let Some(low) = lowest.get_mut(cell as usize)
+                && z < low[2]
+            {
+                *low = [x + origin[0], y + origin[1], z];
+            }
+        }
     }
 }
 
@@ -174,27 +202,12 @@ impl GroundFinder {
         self.lowest.resize(CELLS * CELLS, [0.0, 0.0, f32::INFINITY]);
         let rotation = vehicle_from_lidar.isometry().rotation.to_rotation_matrix();
         let rotation = [0, 1, 2].map(|row| [0, 1, 2].map(|column| rotation[(row, column)] as f32));
+        let origin = [self.origin.x as f32, self.origin.y as f32, self.origin.z as f32];
         let (blocks, rest) = cloud.xyz.as_chunks();
-        for block in blocks {
-            self.lower(&Placed::of(block, &rotation));
-        }
+        lower(blocks, &rotation, &origin, &mut self.lowest);
         let mut last = [[f32::NAN; 3]; LANES];
         last.iter_mut().zip(rest).for_each(|(place, point)| *place = *point);
-        self.lower(&Placed::of(&last, &rotation));
-    }
-
-    /// Lowers the cells that points lie lower in.
-    #[inline(always)]
-    fn lower(&mut self, placed: &Placed) {
-        let origin = [self.origin.x as f32, self.origin.y as f32, self.origin.z as f32];
-        for (i, &cell) in placed.cell.iter().enumerate() {
-            let z = placed.offset[2][i] + origin[2];
-            if let Some(low) = self.lowest.get_mut(cell as usize)
-                && z < low[2]
-            {
-                *low = [placed.offset[0][i] + origin[0], placed.offset[1][i] + origin[1], z];
-            }
-        }
+        lower(&[last], &rotation, &origin, &mut self.lowest);
     }
 
     fn fit(&mut self) -> Option<GroundPlane> {

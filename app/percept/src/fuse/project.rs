@@ -8,6 +8,7 @@
 use crate::cloud::Cloud;
 use crate::detection::BoxPx;
 use crate::space::{Camera, Distortion, Lens, Lidar, Optical, Transform};
+use crate::wide;
 
 /// Points nearer to the picture plane than this are the vehicle itself or noise, and their pixels are ill-defined.
 pub const Z_MIN_M: f64 = 0.1;
@@ -33,7 +34,17 @@ pub struct Projected {
     /// Points of the sweep that were not finite.
     pub not_finite: usize,
     strip_start: Vec<u32>,
-    by_strip: Vec<u32>,
+    by_strip: Vec<InStrip>,
+    /// Points that a quick look did not rule out.
+    maybe_seen: Vec<u32>,
+}
+
+/// A point in the order of strips, with what boxes ask first: so a box reads on and does not jump about.
+#[derive(Debug, Clone, Copy, Default)]
+struct InStrip {
+    u: f32,
+    v: f32,
+    point: u32,
 }
 
 impl Projected {
@@ -68,10 +79,8 @@ impl Projected {
         let end = if bbox.x1 >= 0.0 { ((bbox.x1 / STRIP_PX) as usize + 1).min(strips) } else { first };
         let from = self.strip_start.get(first).map_or(0, |&s| s as usize);
         let to = self.strip_start.get(end.max(first)).map_or(from, |&s| s as usize);
-        self.by_strip.get(from..to).unwrap_or_default().iter().map(|&i| i as usize).filter(move |&i| {
-            let (Some(&u), Some(&v)) = (self.u.get(i), self.v.get(i)) else { return false };
-            u >= bbox.x0 && u < bbox.x1 && v >= bbox.y0 && v < bbox.y1
-        })
+        let inside = move |p: &&InStrip| p.u >= bbox.x0 && p.u < bbox.x1 && p.v >= bbox.y0 && p.v < bbox.y1;
+        self.by_strip.get(from..to).unwrap_or_default().iter().filter(inside).map(|p| p.point as usize)
     }
 
     fn push(&mut self, u: f64, v: f64, p: [f64; 3], index: usize) {
@@ -98,11 +107,11 @@ impl Projected {
             total += *count;
             *count = total;
         }
-        self.by_strip.resize(self.u.len(), 0);
-        for (i, &u) in self.u.iter().enumerate() {
+        self.by_strip.resize(self.u.len(), InStrip::default());
+        for (i, (&u, &v)) in self.u.iter().zip(&self.v).enumerate() {
             if let Some(next) = self.strip_start.get_mut(strip_of(u) + 1) {
                 if let Some(slot) = self.by_strip.get_mut(*next as usize) {
-                    *slot = i as u32;
+                    *slot = InStrip { u, v, point: i as u32 };
                 }
                 *next += 1;
             }
@@ -121,29 +130,111 @@ pub fn project_cloud(
     out: &mut Projected,
 ) {
     out.clear();
+    let mut maybe_seen = std::mem::take(&mut out.maybe_seen);
     let r = optical_from_lidar.isometry().rotation.to_rotation_matrix();
     let t = optical_from_lidar.isometry().translation.vector;
     let row = |i: usize| [r[(i, 0)], r[(i, 1)], r[(i, 2)], t[i]];
     let rows = [row(0), row(1), row(2)];
     let (width, height) = (f64::from(camera.width), f64::from(camera.height));
     let rectified = camera.distortion == Distortion::None;
-    for (index, point) in cloud.xyz.iter().enumerate() {
+    let mut project = |index: usize, point: &[f32; 3]| {
         let p = point.map(f64::from);
         let z = dot(&rows[2], &p);
         if z < Z_MIN_M || !z.is_finite() {
             out.not_finite += usize::from(!point.iter().all(|c| c.is_finite()));
-            continue;
+            return;
         }
         let (x, y) = (dot(&rows[0], &p), dot(&rows[1], &p));
         let plane = if rectified { Some([x / z, y / z]) } else { lens.distort(&nalgebra::Vector3::new(x, y, z)) };
-        let Some([xd, yd]) = plane else { continue };
+        let Some([xd, yd]) = plane else { return };
         let (u, v) = (camera.fx * xd + camera.cx + 0.5, camera.fy * yd + camera.cy + 0.5);
         if u >= 0.0 && u < width && v >= 0.0 && v < height {
             out.push(u, v, [x, y, z], index);
             out.measured_s.push(cloud.measured_at_s(index));
         }
+    };
+    in_sight(&cloud.xyz, &Sight::new(&rows, camera), &mut maybe_seen);
+    for &index in &maybe_seen {
+        if let Some(point) = cloud.xyz.get(index as usize) {
+            project(index as usize, point);
+        }
     }
+    out.maybe_seen = maybe_seen;
     out.index_strips(camera.width);
+}
+
+/// Points that are looked at together, for the compiler to vectorise.
+const LANES: usize = 16;
+/// Rounding of single precision errs by less than this share of the numbers that go in: the sum of a few times 6e-8.
+const SLACK: f32 = 1e-5;
+
+/// What lies within sight, told quickly and generously: most points of a sweep do not, and need no exact look.
+struct Sight {
+    rows: [[f32; 4]; 3],
+    /// For columns and rows: focal length, and the offsets of the first and of the last pixel's edge; zeros where the lens bends.
+    edges: [[f32; 3]; 2],
+    /// What a metre of slack is in pixels times metres.
+    slack_px: f32,
+}
+
+impl Sight {
+    fn new(rows: &[[f64; 4]; 3], camera: &Camera) -> Self {
+        let straight = if camera.distortion == Distortion::None { 1.0 } else { 0.0 };
+        let edge = |f: f64, c: f64, pixels: u32| {
+            [f, c + 0.5, c + 0.5 - f64::from(pixels)].map(|value| (straight * value) as f32)
+        };
+        let edges = [edge(camera.fx, camera.cx, camera.width), edge(camera.fy, camera.cy, camera.height)];
+        let slack_px = edges.iter().flatten().map(|value| value.abs()).sum();
+        Self { rows: rows.map(|row| row.map(|value| value as f32)), edges, slack_px }
+    }
+
+    /// Which points may be in the picture, or are not finite.
+    #[inline(always)]
+    fn of(&self, points: &[[f32; 3]; LANES]) -> [bool; LANES] {
+        let mut moved = [[0.0_f32; LANES]; 3];
+        let mut slack = [0.0_f32; LANES];
+        let far = self.rows.iter().map(|row| row[3].abs()).sum::<f32>();
+        // Plain loops over lanes: the compiler makes vectors of these and of nothing more elaborate.
+        for ([a, b, c, d], out) in self.rows.iter().zip(&mut moved) {
+            for ([x, y, z], out) in points.iter().zip(out) {
+                *out = a * x + b * y + c * z + d;
+            }
+        }
+        for ([x, y, z], out) in points.iter().zip(&mut slack) {
+            *out = SLACK * (x.abs() + y.abs() + z.abs() + far);
+        }
+        let [[fx, left, right], [fy, top, bottom]] = self.edges;
+        let [xs, ys, zs] = &moved;
+        let mut near = [false; LANES];
+        for ((((x, y), z), slack), near) in xs.iter().zip(ys).zip(zs).zip(&slack).zip(&mut near) {
+            let slack_px = slack * self.slack_px;
+            // Beyond an edge: none of these is true of NaN.
+            let beyond = (z + slack < Z_MIN_M as f32)
+                | (fx * x + left * z < -slack_px)
+                | (fx * x + right * z > slack_px)
+                | (fy * y + top * z < -slack_px)
+                | (fy * y + bottom * z > slack_px);
+            *near = !beyond;
+        }
+        near
+    }
+}
+
+wide! {
+    /// Indices of the points that may be in the picture, or are not finite, in order.
+    fn in_sight(points: &[[f32; 3]], sight: &Sight, out: &mut Vec<u32>) = in_sight_of;
+}
+
+#[inline(always)]
+fn in_sight_of(points: &[[f32; 3]], sight: &Sight, out: &mut Vec<u32>) {
+    out.clear();
+    let (blocks, rest) = points.as_chunks();
+    for (block, points) in blocks.iter().enumerate() {
+        let near = sight.of(points);
+        let lanes = near.iter().enumerate().filter(|(_, near)| **near);
+        out.extend(lanes.map(|(lane, _)| (block * LANES + lane) as u32));
+    }
+    out.extend((points.len() - rest.len()..points.len()).map(|index| index as u32));
 }
 
 fn dot(row: &[f64; 4], p: &[f64; 3]) -> f64 {

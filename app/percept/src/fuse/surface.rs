@@ -157,9 +157,12 @@ impl SurfaceFinder {
         keys.sort_unstable();
         let sample_of = |key: &u64| samples.get(index_of(*key)).copied();
         for same in keys.chunk_by_mut(|a, b| a >> 32 == b >> 32).filter(|same| same.len() > 1) {
-            same.sort_by(|a, b| match (sample_of(a), sample_of(b)) {
-                (Some(a), Some(b)) => a.u.total_cmp(&b.u).then(a.v.total_cmp(&b.v)),
-                _ => a.cmp(b),
+            same.sort_unstable_by(|a, b| {
+                let by_pixel = match (sample_of(a), sample_of(b)) {
+                    (Some(a), Some(b)) => a.u.total_cmp(&b.u).then(a.v.total_cmp(&b.v)),
+                    _ => std::cmp::Ordering::Equal,
+                };
+                by_pixel.then(a.cmp(b))
             });
         }
         sorted.clear();

@@ -5,12 +5,11 @@
 pub(crate) mod hash;
 pub(crate) mod pose;
 pub(crate) mod vec;
-pub(crate) mod wide;
 
 pub(crate) use hash::{Rng, fbm2, hash2, hash3, noise2, noise3, unit};
+pub(crate) use ocellus_percept::wide;
 pub(crate) use pose::{Affine, Pose};
 pub(crate) use vec::{Rgb, Vec3, clamp01, least, lerp, most, smoothstep, vec3};
-pub(crate) use wide::wide;
 
 /// Largest integer not above `x`; faster than a call to the C library on plain x86-64.
 #[inline(always)]

@@ -2,6 +2,7 @@
 
 /// Defines a function as another's body, compiled once for every processor and once more for those with AVX2. The bytes
 /// are the same: AVX2 brings no fused multiply-add, and the compiler fuses and reorders nothing by itself.
+#[macro_export]
 macro_rules! wide {
     ($(#[$meta:meta])* fn $name:ident($($arg:ident: $type:ty),* $(,)?) $(-> $out:ty)? = $body:path;) => {
         $(#[$meta])*
@@ -19,4 +20,3 @@ macro_rules! wide {
         }
     };
 }
-pub(crate) use wide;
