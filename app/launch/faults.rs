@@ -36,7 +36,7 @@ pub struct FaultTable {
     pub for_s: Option<f64>,
     /// Share of frames that it befalls meanwhile; all where absent.
     pub chance: Option<f64>,
-    /// Milliseconds, of a delay, a slow stage or a jump of the clock.
+    /// Milliseconds, of a delay, a slow stage or network, or a jump of the clock.
     pub ms: Option<f64>,
 }
 
@@ -62,6 +62,8 @@ pub enum FaultKind {
     Stall,
     /// Preparing a frame takes `ms` longer.
     SlowStage,
+    /// Every network takes `ms` longer to answer.
+    SlowNetwork,
     /// Preparing a frame panics.
     Panic,
     /// The disk takes no more.
@@ -107,7 +109,8 @@ impl FaultPlan {
 impl Fault {
     fn from_table(index: usize, table: &FaultTable) -> Result<Self> {
         let key = |name: &str| format!("faults.make.{index}.{name}");
-        let needs_ms = matches!(table.fault, FaultKind::Delay | FaultKind::SlowStage | FaultKind::ClockJump);
+        use FaultKind::{ClockJump, Delay, SlowNetwork, SlowStage};
+        let needs_ms = matches!(table.fault, Delay | SlowStage | SlowNetwork | ClockJump);
         if needs_ms != table.ms.is_some() {
             let verb = if needs_ms { "is missing" } else { "has no meaning for this fault" };
             return Err(anyhow!("{} {verb}", key("ms")));

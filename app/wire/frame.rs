@@ -11,6 +11,7 @@ use ocellus_percept::detection::Detection;
 use ocellus_percept::tensor::Letterbox;
 use ocellus_percept::time::Timestamp;
 use ocellus_sense::EncodedImage;
+use smallvec::SmallVec;
 
 /// One entry of the drive on its way. Items have dense indices from 0 in the order in which they are perceived.
 pub struct Item {
@@ -66,7 +67,7 @@ pub struct Frame {
     /// Size of the decoded picture, columns and rows; (0, 0) before it is decoded.
     pub size: (usize, usize),
     /// A prepared input per network that looks at this camera.
-    pub inputs: Vec<ModelInput>,
+    pub inputs: Inputs,
     /// How many networks will answer for this frame, of those that are waited for.
     pub parts: usize,
     /// Why it shows nothing, where it does not: a camera may be covered or frozen.
@@ -80,9 +81,16 @@ pub struct Frame {
 impl Frame {
     /// A frame of which nothing but its picture is known yet.
     pub fn of(picture: PooledShared<EncodedImage>) -> Self {
-        Self { picture, size: (0, 0), inputs: Vec::new(), parts: 0, blind: None, repeated: false, truth: Vec::new() }
+        Self { picture, size: (0, 0), inputs: Inputs::new(), parts: 0, blind: None, repeated: false, truth: Vec::new() }
     }
 }
+
+/// Networks that a camera is usually looked at by: the lists of their inputs and answers need no memory of their own.
+const NETWORKS_USUAL: usize = 2;
+/// What networks are asked of one frame.
+pub type Inputs = SmallVec<[ModelInput; NETWORKS_USUAL]>;
+/// What they answer, each with its network's index.
+pub type Answers = SmallVec<[(usize, Answer); NETWORKS_USUAL]>;
 
 /// A network's input for one frame.
 pub struct ModelInput {

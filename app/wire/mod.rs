@@ -105,6 +105,13 @@ pub fn run_quietly(plan: &Plan, drive: Arc<dyn Drive>) -> Result<Summary> {
     run_on(plan, (drive, None), Notes::quiet())
 }
 
+/// Runs a live plan whose sensors play drives that are open already, one for each, saying nothing aloud.
+pub fn run_live_quietly(plan: &Plan, drives: Vec<Arc<dyn Drive>>) -> Result<Summary> {
+    let live = plan.live.as_ref().map(|live| live::Sensors::playing(live, drives)).transpose()?;
+    let live = live.ok_or_else(|| exit::usage(anyhow!("the plan has no live sensors")))?;
+    run_on(plan, (live.drive(), Some(live)), Notes::quiet())
+}
+
 fn run_on(plan: &Plan, (drive, live): (Arc<dyn Drive>, Option<live::Sensors>), notes: Notes) -> Result<Summary> {
     for note in &drive.info().notes {
         notes.say("drive", note.clone());
@@ -366,7 +373,8 @@ impl Pipeline<'_> {
             let name = model.spec.name.clone();
             let queue_name = format!("model {name}");
             let queue = if self.awaits(&model) {
-                QueueSpec::block(queue_name, MODEL_QUEUE)
+                // Live, a frame that waits grows old.
+                QueueSpec::block(queue_name, if self.plan.live.is_some() { 1 } else { MODEL_QUEUE })
             } else {
                 QueueSpec::drop_oldest(queue_name, CLIP_QUEUE)
             };

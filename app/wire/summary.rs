@@ -109,6 +109,16 @@ impl Summary {
         stages.map(|(stage, figures)| (stage.clone(), figures.mean)).collect()
     }
 
+    /// From reading, or live from the frame's stamp, to a sensor's report.
+    pub fn end_to_end(&self, sensor: &str) -> Option<Figures> {
+        self.ended.latency.end_to_end.get(sensor).copied()
+    }
+
+    /// A sensor's books.
+    pub fn book(&self, sensor: &str) -> Option<&SensorSnapshot> {
+        self.ended.ledger.sensors.get(sensor)
+    }
+
     /// What was counted by stage, where something is counted.
     pub fn counted(&self) -> &BTreeMap<String, Counted> {
         &self.ended.counted

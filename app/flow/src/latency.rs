@@ -8,6 +8,7 @@
 //! is merged when its thread ends, it can be read while the run goes on, and a panicking thread loses nothing.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -23,17 +24,21 @@ const HIGHEST_NS: u64 = 1_000_000_000_000;
 /// Three digits: the error is below 0.1 %.
 const SIGNIFICANT_DIGITS: u8 = 3;
 const NS_PER_MS: f64 = 1e6;
-/// A thread's first steps of a name are not counted: buffers grow.
-pub const WARM_UP: u64 = 20;
-
 /// What a thread has counted so far of something that a series is to count beside time: allocations.
 static COUNTER: OnceLock<fn() -> u64> = OnceLock::new();
+/// Whether it is counted now.
+static COUNTING: AtomicBool = AtomicBool::new(false);
 
-/// From now on, whatever [`Series::time`] times is counted by `counter` as well, a growing number of the calling thread. Only
-/// the first call of a process has an effect.
+/// What [`Series::time`] times can be counted by `counter` as well, a growing number of the calling thread. Only the first
+/// call of a process has an effect.
 pub fn count_by(counter: fn() -> u64) {
     // A second counter would mix two meanings.
     let _ = COUNTER.set(counter);
+}
+
+/// Steps that begin from now on are counted, or not: buffers grow first.
+pub fn count(on: bool) {
+    COUNTING.store(on, Ordering::Relaxed);
 }
 
 /// What a series measures; the parts of a snapshot.
@@ -69,7 +74,7 @@ struct Data {
     counted: Counted,
 }
 
-/// What was counted of the steps of one name, once the first [`WARM_UP`] of each thread were over.
+/// What was counted of the steps of one name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counted {
     /// Steps counted.
@@ -195,7 +200,7 @@ pub struct Begun {
 impl Begun {
     /// Work of this thread that begins now.
     pub fn now() -> Self {
-        let counted = COUNTER.get().map(|count| count());
+        let counted = COUNTER.get().filter(|_| COUNTING.load(Ordering::Relaxed)).map(|count| count());
         Self { at: Instant::now(), counted }
     }
 }
@@ -212,11 +217,9 @@ impl Data {
     }
 
     fn count(&mut self, counted: u64) {
-        if self.histogram.len() > WARM_UP {
-            self.counted.steps += 1;
-            self.counted.total += counted;
-            self.counted.most = self.counted.most.max(counted);
-        }
+        self.counted.steps += 1;
+        self.counted.total += counted;
+        self.counted.most = self.counted.most.max(counted);
     }
 
     fn add(&mut self, other: &Self) {

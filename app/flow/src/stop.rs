@@ -4,7 +4,7 @@
 //! ask between any two frames. Not async-signal-safe: a signal handler hands over to a thread, which calls [`Stop::request`].
 
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -57,7 +57,8 @@ struct Shared {
 struct State {
     reason: Option<StopReason>,
     since: Option<Instant>,
-    closables: Vec<Arc<dyn Closable>>,
+    /// What is gone needs no closing, and a token that outlives its run (a signal listener has one) keeps no buffers.
+    closables: Vec<Weak<dyn Closable>>,
 }
 
 const RUNNING: u8 = 0;
@@ -116,14 +117,14 @@ impl Stop {
         false
     }
 
-    /// Lets a halt close `closable`; at once where it has come already.
+    /// Lets a halt close `closable`, as long as somebody else holds it; at once where it has come already.
     pub fn register(&self, closable: Arc<dyn Closable>) {
         let mut state = lock(&self.shared.state);
         if self.phase() == Phase::Halting {
             drop(state);
             closable.close();
         } else {
-            state.closables.push(closable);
+            state.closables.push(Arc::downgrade(&closable));
         }
     }
 
@@ -158,7 +159,7 @@ impl Stop {
         let closables = if phase == HALTING { std::mem::take(&mut state.closables) } else { Vec::new() };
         drop(state);
         self.shared.changed.notify_all();
-        for closable in closables {
+        for closable in closables.iter().filter_map(Weak::upgrade) {
             closable.close();
         }
     }

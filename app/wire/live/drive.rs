@@ -42,6 +42,12 @@ struct Source {
 impl LiveDrive {
     /// Opens the sources of all sensors. Errors carry exit code 2, but for a camera that may yet come.
     pub fn open(plan: &LivePlan, calib: Option<&Path>) -> Result<Self> {
+        let opened = plan.sensors.iter().map(|sensor| Ok(Arc::from(open(sensor, calib).map_err(coded)?)));
+        Self::of(plan, opened.collect::<Result<_>>()?)
+    }
+
+    /// On the opened sources of all sensors, in the plan's order.
+    pub fn of(plan: &LivePlan, drives: Vec<Arc<dyn Drive>>) -> Result<Self> {
         let mut info = DriveInfo {
             kind: DriveKind::Live,
             path: PathBuf::from(crate::launch::LIVE),
@@ -57,8 +63,7 @@ impl LiveDrive {
         };
         let mut sources = Vec::new();
         let mut entry_offset = 0;
-        for sensor in &plan.sensors {
-            let drive: Arc<dyn Drive> = Arc::from(open(sensor, calib).map_err(coded)?);
+        for (sensor, drive) in plan.sensors.iter().zip(drives) {
             let source = join(sensor, drive, entry_offset, &mut info).map_err(exit::usage)?;
             entry_offset += source.drive.entries().len();
             sources.push(source);

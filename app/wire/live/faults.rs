@@ -78,6 +78,13 @@ impl Faults {
         }
     }
 
+    /// What befalls a network's answer: it takes longer.
+    pub fn network(&self) {
+        if let Some(fault) = self.lasting(FaultKind::SlowNetwork, "") {
+            std::thread::sleep(Duration::from_secs_f64(fault.ms * 1e-3));
+        }
+    }
+
     /// Refuses to write to a disk that is full.
     pub fn check_disk(&self) -> std::io::Result<()> {
         match self.lasting(FaultKind::FullDisk, "") {

@@ -88,9 +88,17 @@ pub struct Sensors {
 impl Sensors {
     /// Opens the sensors of a plan. Errors carry exit code 2, but for a camera that may yet come.
     pub fn open(plan: &LivePlan, calib: Option<&Path>) -> Result<Self> {
-        let drive = LiveDrive::open(plan, calib)?;
+        Ok(Self::on(plan, LiveDrive::open(plan, calib)?))
+    }
+
+    /// The sensors of a plan, played from drives that are open already, one for each.
+    pub fn playing(plan: &LivePlan, drives: Vec<Arc<dyn Drive>>) -> Result<Self> {
+        Ok(Self::on(plan, LiveDrive::of(plan, drives)?))
+    }
+
+    fn on(plan: &LivePlan, drive: LiveDrive) -> Self {
         let health = Arc::new(Health::new([]));
-        Ok(Self { plan: plan.clone(), drive: Arc::new(drive), health, planned: Vec::new() })
+        Self { plan: plan.clone(), drive: Arc::new(drive), health, planned: Vec::new() }
     }
 
     /// The sensors as a drive.
@@ -146,9 +154,9 @@ pub fn start(
 
     let workers = run.workers(pipeline, &models)?;
     let answers = to_perceive.clone();
-    let of_stages = Arc::clone(&health);
+    let (of_stages, faults) = (Arc::clone(&health), run.faults.clone());
     let networks = pipeline.networks(models, &listed, move |asked, jobs| match asked {
-        Asked::Frames(infer) => stages::infer(infer, jobs, &answers, &of_stages),
+        Asked::Frames(infer) => stages::infer(infer, jobs, &answers, (&of_stages, &faults)),
         Asked::Clips(infer) => {
             stages::infer_clips(infer, jobs, &answers, &of_stages);
             Ok(())
@@ -280,10 +288,11 @@ impl LiveRun {
     ) -> Result<Vec<Sender<Item>>> {
         let index = Arc::new(AtomicU64::new(0));
         let mut inlets = Vec::with_capacity(workers.len());
-        for (sensor, make) in self.run_sensors.iter().zip(workers) {
+        for (number, (sensor, make)) in self.run_sensors.iter().zip(workers).enumerate() {
             let (sender, input) = pipeline.queue(QueueSpec::latest(format!("prepare {}", sensor.name)));
             let preparing = Preparing {
                 name: sensor.name.clone(),
+                sensor: number,
                 make,
                 models: models.to_vec(),
                 perceive: perceive.clone(),

@@ -4,7 +4,6 @@
 //! The watermark: a frame whose answers are all there leaves when no older frame is under way, or when it has waited for
 //! the plan's bound. What a slow camera brings after that comes late, and alone.
 
-use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,7 +13,7 @@ use ocellus_flow::queue::{Received, Receiver};
 use ocellus_percept::time::Timestamp;
 
 use super::health::Health;
-use crate::wire::frame::{Answer, Content, Item, Message};
+use crate::wire::frame::{Answer, Answers, Content, Item, Message};
 use crate::wire::notes::Notes;
 use crate::wire::perceive::Perceive;
 
@@ -26,7 +25,7 @@ const IDLE: Duration = Duration::from_secs(1);
 /// A frame under way.
 struct Waiting {
     item: Item,
-    answers: Vec<(usize, Answer)>,
+    answers: Answers,
     since: Instant,
     /// When its last answer came.
     complete_at: Option<Instant>,
@@ -44,9 +43,9 @@ pub struct Ordered {
     pub notes: Notes,
 }
 
-/// Frames under way, by number.
+/// Frames under way, in the order in which they were prepared. They are few: each is looked at in turn.
 #[derive(Default)]
-struct UnderWay(BTreeMap<u64, Waiting>);
+struct UnderWay(Vec<Waiting>);
 
 impl Ordered {
     /// Perceives until its queue ends.
@@ -69,13 +68,13 @@ impl Ordered {
         while let Some((item, answers)) = under_way.next(Duration::ZERO, Instant::now()) {
             self.step(item, answers);
         }
-        for waiting in under_way.0.into_values() {
+        for waiting in under_way.0 {
             waiting.item.origin.ticket.dropped("stopped");
         }
         Ok(())
     }
 
-    fn step(&mut self, item: Item, answers: Vec<(usize, Answer)>) -> bool {
+    fn step(&mut self, item: Item, answers: Answers) -> bool {
         let (sensor, seq) = (item.origin.sensor, item.origin.seq);
         match catch_unwind(AssertUnwindSafe(|| self.perceive.perceive(item, answers))) {
             Ok(open) => open,
@@ -95,13 +94,13 @@ impl UnderWay {
         match message {
             Message::Item(item) => {
                 let complete_at = (parts_of(&item) == 0).then_some(now);
-                self.0.insert(item.index, Waiting { item, answers: Vec::new(), since: now, complete_at });
+                self.0.push(Waiting { item, answers: Answers::new(), since: now, complete_at });
             }
             // Nothing that is under way.
             Message::Clip(_) => {}
             // Of a frame that was given up nobody wants the answer.
             Message::Part(part) => {
-                let Some(waiting) = self.0.get_mut(&part.index) else { return };
+                let Some(waiting) = self.0.iter_mut().find(|w| w.item.index == part.index) else { return };
                 waiting.answers.push((part.model, part.answer));
                 if waiting.answers.len() >= parts_of(&waiting.item) {
                     waiting.complete_at = Some(now);
@@ -112,22 +111,22 @@ impl UnderWay {
 
     /// How long until a frame may leave without a further message.
     fn patience(&self, bound: Duration) -> Duration {
-        let moments = self.0.values().map(|w| w.complete_at.map_or(w.since + ANSWER_MAX, |at| at + bound));
+        let moments = self.0.iter().map(|w| w.complete_at.map_or(w.since + ANSWER_MAX, |at| at + bound));
         let next = moments.min().map(|at| at.saturating_duration_since(Instant::now()));
         next.map_or(IDLE, |left| left.min(IDLE))
     }
 
     /// The next frame to be perceived, with its answers in the networks' order.
-    fn next(&mut self, bound: Duration, now: Instant) -> Option<(Item, Vec<(usize, Answer)>)> {
-        let key = |(index, waiting): (&u64, &Waiting)| (waiting.item.origin.t, *index);
+    fn next(&mut self, bound: Duration, now: Instant) -> Option<(Item, Answers)> {
+        let key = |waiting: &Waiting| (waiting.item.origin.t, waiting.item.index);
         let oldest: (Timestamp, u64) = self.0.iter().map(key).min()?;
         let leaves = |waiting: &Waiting, is_oldest: bool| match waiting.complete_at {
             Some(at) => is_oldest || now.saturating_duration_since(at) >= bound,
             None => now.saturating_duration_since(waiting.since) >= ANSWER_MAX,
         };
-        let free = self.0.iter().filter(|(index, waiting)| leaves(waiting, **index == oldest.1));
-        let (_, index) = free.map(key).min()?;
-        let Waiting { mut item, mut answers, complete_at, .. } = self.0.remove(&index)?;
+        let free = self.0.iter().enumerate().filter(|(_, waiting)| leaves(waiting, key(waiting) == oldest));
+        let (place, _) = free.min_by_key(|(_, waiting)| key(waiting))?;
+        let Waiting { mut item, mut answers, complete_at, .. } = self.0.remove(place);
         answers.sort_by_key(|(model, _)| *model);
         if complete_at.is_none() {
             item.content = Content::Lost("no_answer");

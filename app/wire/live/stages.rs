@@ -17,7 +17,7 @@ use super::clock::LiveClock;
 use super::faults::Faults;
 use super::health::Health;
 use crate::wire::blind::judge;
-use crate::wire::frame::{Answer, Content, Item, Message, Part};
+use crate::wire::frame::{Answer, Content, Inputs, Item, Message, Part};
 use crate::wire::infer::{Infer, Job};
 use crate::wire::infer_clips::InferClips;
 use crate::wire::notes::Notes;
@@ -30,6 +30,8 @@ const FAILURES_MAX: u32 = 10;
 pub struct Preparing {
     /// The sensor's name.
     pub name: String,
+    /// Its index among the run's.
+    pub sensor: usize,
     /// Builds the worker, again after a panic.
     pub make: Box<dyn Fn() -> Result<Prepare> + Send>,
     /// To the networks.
@@ -52,7 +54,12 @@ impl Preparing {
     /// Prepares frames until the sensor ends.
     pub fn run(self, input: &Receiver<Item>) -> Result<()> {
         let (mut worker, mut watch) = ((self.make)()?, BlindWatch::default());
-        while let Some(mut item) = input.recv() {
+        let asks = worker.inputs.iter().map(|i| i.awaited && i.looks_at.get(self.sensor).copied().unwrap_or(false));
+        let asked: Vec<usize> = asks.enumerate().filter(|(_, asked)| *asked).map(|(model, _)| model).collect();
+        loop {
+            // A network that has no room yet will be asked about a newer frame than the one there is now.
+            asked.iter().filter_map(|model| self.models.get(*model)).for_each(Sender::wait_for_room);
+            let Some(mut item) = input.recv() else { break };
             item.index = self.index.fetch_add(1, Ordering::Relaxed);
             let (seq, at_s) = (item.origin.seq, self.clock.seconds(item.origin.t));
             let step = AssertUnwindSafe(|| {
@@ -97,7 +104,7 @@ impl Preparing {
         let (index, sensor, t) = (item.index, item.origin.sensor, item.origin.t);
         let inputs = match &mut item.content {
             Content::Frame(frame) => std::mem::take(&mut frame.inputs),
-            Content::Sweep(_) | Content::Lost(_) => Vec::new(),
+            Content::Sweep(_) | Content::Lost(_) => Inputs::new(),
         };
         if let Some(Message::Item(refused)) = self.perceive.send(Message::Item(item)).handed_back() {
             refused.origin.ticket.dropped("stopped");
@@ -146,9 +153,15 @@ pub fn infer_clips(mut infer: InferClips, jobs: &Receiver<Job>, perceive: &Sende
 }
 
 /// Runs a network until its queue ends; a frame on which it fails is answered so.
-pub fn infer(mut infer: Infer, jobs: &Receiver<Job>, perceive: &Sender<Message>, health: &Health) -> Result<()> {
+pub fn infer(
+    mut infer: Infer,
+    jobs: &Receiver<Job>,
+    perceive: &Sender<Message>,
+    (health, faults): (&Health, &Faults),
+) -> Result<()> {
     let mut failures = 0;
     while let Some(job) = jobs.recv() {
+        faults.network();
         let answer = match catch_unwind(AssertUnwindSafe(|| infer.step(&job.input))) {
             Ok(Ok(Some(answer))) => {
                 failures = 0;

@@ -4,7 +4,7 @@ mod objects;
 mod sweep;
 mod unknown;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Result;
@@ -24,7 +24,7 @@ use self::unknown::Unknowns;
 use super::anticipate::Anticipate;
 use super::assess::{Ahead, Assess};
 use super::classes::{Candidate, Classes};
-use super::frame::{Answer, ClipAnswer, Content, Frame, Item, Message, Origin, Part};
+use super::frame::{Answer, Answers, ClipAnswer, Content, Frame, Item, Message, Origin, Part};
 use super::live::Health;
 use super::notes::Notes;
 use super::outputs::{Outputs, Perceived};
@@ -80,7 +80,8 @@ pub struct PerceiveParts {
 /// The perceiving thread.
 pub struct Perceive {
     parts: PerceiveParts,
-    pending: BTreeMap<u64, Pending>,
+    /// Frames from `next` on, in order.
+    pending: VecDeque<Pending>,
     next: u64,
     ids: TrackIds,
     /// By run sensor.
@@ -120,7 +121,7 @@ impl View {
 #[derive(Default)]
 struct Pending {
     item: Option<Item>,
-    answers: Vec<(usize, Answer)>,
+    answers: Answers,
 }
 
 #[derive(Clone)]
@@ -138,7 +139,7 @@ impl Perceive {
             unknowns: parts.sensors.iter().map(|_| Unknowns::new(&parts.classes)).collect(),
             sweeps: parts.sensors.iter().map(|_| VecDeque::with_capacity(SWEEPS_KEPT)).collect(),
             parts,
-            pending: BTreeMap::new(),
+            pending: VecDeque::new(),
             next: 0,
             ids: TrackIds::default(),
             obstacles: ObstacleFinder::default(),
@@ -157,12 +158,15 @@ impl Perceive {
         while let Some(message) = input.recv() {
             match message {
                 Message::Item(item) => {
-                    let index = item.index;
-                    self.pending.entry(index).or_default().item = Some(item);
+                    if let Some(pending) = self.pending_at(item.index) {
+                        pending.item = Some(item);
+                    }
                 }
                 Message::Clip(answer) => self.foresee(answer),
                 Message::Part(Part { index, model, answer }) => {
-                    self.pending.entry(index).or_default().answers.push((model, answer));
+                    if let Some(pending) = self.pending_at(index) {
+                        pending.answers.push((model, answer));
+                    }
                 }
             }
             while let Some((item, answers)) = self.take_complete() {
@@ -171,21 +175,29 @@ impl Perceive {
                 }
             }
         }
-        for item in std::mem::take(&mut self.pending).into_values().filter_map(|p| p.item) {
+        for item in self.pending.drain(..).filter_map(|p| p.item) {
             item.origin.ticket.dropped("stopped");
         }
         Ok(())
     }
 
+    /// The place of a frame that is not perceived yet.
+    fn pending_at(&mut self, index: u64) -> Option<&mut Pending> {
+        let place = usize::try_from(index.checked_sub(self.next)?).ok()?;
+        while self.pending.len() <= place {
+            self.pending.push_back(Pending::default());
+        }
+        self.pending.get_mut(place)
+    }
+
     /// The next item in order, once all its networks have answered; their answers in the networks' order.
-    fn take_complete(&mut self) -> Option<(Item, Vec<(usize, Answer)>)> {
-        let first = self.pending.first_entry().filter(|e| *e.key() == self.next)?;
-        let item = first.get().item.as_ref()?;
-        let wanted = if let Content::Frame(frame) = &item.content { frame.parts } else { 0 };
-        if first.get().answers.len() < wanted {
+    fn take_complete(&mut self) -> Option<(Item, Answers)> {
+        let first = self.pending.front()?;
+        let wanted = if let Content::Frame(frame) = &first.item.as_ref()?.content { frame.parts } else { 0 };
+        if first.answers.len() < wanted {
             return None;
         }
-        let Pending { item, mut answers } = first.remove();
+        let Pending { item, mut answers } = self.pending.pop_front()?;
         self.next += 1;
         answers.sort_by_key(|(model, _)| *model);
         item.map(|item| (item, answers))
@@ -202,7 +214,7 @@ impl Perceive {
     }
 
     /// Perceives one item. False where the outputs take no more.
-    pub fn perceive(&mut self, item: Item, answers: Vec<(usize, Answer)>) -> bool {
+    pub fn perceive(&mut self, item: Item, answers: Answers) -> bool {
         let Item { origin, content, .. } = item;
         match content {
             Content::Frame(frame) => self.frame(origin, &frame, answers),
@@ -245,7 +257,7 @@ impl Perceive {
         open
     }
 
-    fn frame(&mut self, origin: Origin, frame: &Frame, answers: Vec<(usize, Answer)>) -> bool {
+    fn frame(&mut self, origin: Origin, frame: &Frame, answers: Answers) -> bool {
         if frame.blind.is_some() {
             return self.blind_frame(origin, frame);
         }

@@ -35,6 +35,12 @@ impl<T: Send> Sender<T> {
         self.shared.name()
     }
 
+    /// Waits until there is room, or the queue is closed: for a sender that would rather send what is newest then than what it
+    /// has now.
+    pub fn wait_for_room(&self) {
+        self.shared.await_room();
+    }
+
     /// The queue's figures now.
     pub fn stats(&self) -> QueueStats {
         self.shared.stats()

@@ -135,6 +135,17 @@ impl<T> Shared<T> {
         displaced.map_or(SendOutcome::Sent, |(_, older)| SendOutcome::Displaced(older))
     }
 
+    /// Waits until a send would find room, or none ever will. What is sent then may wait for room again, where others send too.
+    pub(super) fn await_room(&self) {
+        let state = self.wait_for_room(lock(&self.state));
+        // The wake-up may have been meant for one who has something to send.
+        let wake = state.senders_waiting > 0;
+        drop(state);
+        if wake {
+            self.not_full.notify_one();
+        }
+    }
+
     fn wait_for_room<'a>(&'a self, mut state: MutexGuard<'a, State<T>>) -> MutexGuard<'a, State<T>> {
         if state.closed || state.items.len() < self.capacity {
             return state;

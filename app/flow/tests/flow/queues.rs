@@ -214,3 +214,32 @@ fn time_waited_is_counted() {
     assert!(stats.item_wait_ns_max <= stats.item_wait_ns, "{stats:?}");
     assert!(crew.join(JoinLimits::default()).failures.is_empty());
 }
+
+#[test]
+fn who_waits_for_room_takes_none_from_those_who_send() {
+    for round in 0..200_u64 {
+        let (crew, (tx, rx)) = (Crew::new(), channel::<u64>(QueueSpec::block("full", 1)));
+        assert_eq!(tx.send(round), SendOutcome::Sent);
+        // One that never sends waits beside one that does, first or second.
+        let (waits, sends) = (tx.clone(), tx.clone());
+        let wait = move || {
+            waits.wait_for_room();
+            Ok::<(), String>(())
+        };
+        let send = move || if sends.send(round + 1).is_closed() { Err("closed".to_owned()) } else { Ok(()) };
+        if round % 2 == 0 {
+            crew.spawn("waits", wait).unwrap();
+            crew.spawn("sends", send).unwrap();
+        } else {
+            crew.spawn("sends", send).unwrap();
+            crew.spawn("waits", wait).unwrap();
+        }
+        drop(tx);
+        assert_eq!(rx.recv(), Some(round));
+        assert_eq!(rx.recv(), Some(round + 1));
+        // Empty again, so that both get through; closed, nobody would wait either.
+        assert_eq!(rx.recv(), None);
+        let report = crew.join(JoinLimits::default());
+        assert!(report.failures.is_empty() && report.abandoned.is_empty(), "{report:?}");
+    }
+}

@@ -7,8 +7,10 @@ use half::f16;
 use half::slice::HalfFloatSliceExt as _;
 use ocellus_percept::model::{ElementType, IoInfo};
 use ocellus_percept::tensor::{TensorData, TensorView};
+use ort::AsPointer;
 use ort::memory::Allocator;
 use ort::session::SessionInputValue;
+use ort::sys::OrtValue;
 use ort::value::{DynValue, Outlet, PrimitiveTensorElementType, Tensor, TensorElementType};
 
 use crate::InferError;
@@ -141,28 +143,22 @@ impl InputSlot {
     }
 
     pub(super) fn as_f32(&mut self, network: &str) -> Result<&mut [f32], InferError> {
-        let wrong = self.wrong_type(network, "f32");
-        match self.opened(network)? {
-            Buffer::F32(tensor) => elements(network, tensor),
-            Buffer::F16 { wide, .. } => Ok(wide),
-            Buffer::I64(_) | Buffer::U8(_) => Err(wrong),
+        self.open(network, "f32", &[ElementType::F32, ElementType::F16])?;
+        match &mut self.buffer {
+            Some(Buffer::F32(tensor)) => elements(network, tensor),
+            Some(Buffer::F16 { wide, .. }) => Ok(wide),
+            _ => Ok(&mut []),
         }
     }
 
     pub(super) fn as_i64(&mut self, network: &str) -> Result<&mut [i64], InferError> {
-        let wrong = self.wrong_type(network, "i64");
-        match self.opened(network)? {
-            Buffer::I64(tensor) => elements(network, tensor),
-            _ => Err(wrong),
-        }
+        self.open(network, "i64", &[ElementType::I64])?;
+        if let Some(Buffer::I64(tensor)) = &mut self.buffer { elements(network, tensor) } else { Ok(&mut []) }
     }
 
     pub(super) fn as_u8(&mut self, network: &str) -> Result<&mut [u8], InferError> {
-        let wrong = self.wrong_type(network, "u8");
-        match self.opened(network)? {
-            Buffer::U8(tensor) => elements(network, tensor),
-            _ => Err(wrong),
-        }
+        self.open(network, "u8", &[ElementType::U8])?;
+        if let Some(Buffer::U8(tensor)) = &mut self.buffer { elements(network, tensor) } else { Ok(&mut []) }
     }
 
     /// Makes the buffer ready for a run: written at least once, and narrowed where it is f16.
@@ -190,10 +186,26 @@ impl InputSlot {
         })
     }
 
-    fn opened(&mut self, network: &str) -> Result<&mut Buffer, InferError> {
-        let unknown = self.shape_unknown(network);
+    /// The address of the value handed to ONNX Runtime; `None` before the shape is known.
+    pub(super) fn pointer(&self) -> Option<*const OrtValue> {
+        Some(match self.buffer.as_ref()? {
+            Buffer::F32(tensor) => tensor.ptr(),
+            Buffer::F16 { narrow, .. } => narrow.ptr(),
+            Buffer::I64(tensor) => tensor.ptr(),
+            Buffer::U8(tensor) => tensor.ptr(),
+        })
+    }
+
+    /// Checks that there is a buffer, of an element type that is written as `asked`; it counts as written from now on.
+    fn open(&mut self, network: &str, asked: &'static str, written_so: &[ElementType]) -> Result<(), InferError> {
+        if self.buffer.is_none() {
+            return Err(self.shape_unknown(network));
+        }
         self.written = true;
-        self.buffer.as_mut().ok_or(unknown)
+        if !written_so.contains(&self.element) {
+            return Err(self.wrong_type(network, asked));
+        }
+        Ok(())
     }
 
     fn shape_unknown(&self, network: &str) -> InferError {
@@ -234,6 +246,26 @@ impl OutputSlot {
             });
         }
         Ok(Self { info: info.clone(), shape: Vec::new(), wide: Vec::new(), long: Vec::new() })
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.info.name
+    }
+
+    /// A tensor for its value; `None` where the file does not tell the size, or it has none.
+    pub(super) fn tensor(&self) -> Option<Result<DynValue, ort::Error>> {
+        let dims = self.info.shape.iter().map(|dim| i64::try_from((*dim)?).ok().filter(|d| *d > 0));
+        let dims: Vec<i64> = dims.collect::<Option<_>>()?;
+        if dims.is_empty() {
+            return None;
+        }
+        Some(match self.info.element? {
+            ElementType::F32 => zeros(&dims, 0_f32).map(Tensor::into_dyn),
+            ElementType::F16 => zeros(&dims, f16::ZERO).map(Tensor::into_dyn),
+            ElementType::I64 => zeros(&dims, 0_i64).map(Tensor::into_dyn),
+            ElementType::I32 => zeros(&dims, 0_i32).map(Tensor::into_dyn),
+            ElementType::U8 => zeros(&dims, 0_u8).map(Tensor::into_dyn),
+        })
     }
 
     /// Takes the shape of `value`, checks it, and widens its elements where that is needed.

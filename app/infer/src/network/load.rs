@@ -222,6 +222,7 @@ fn assemble(
         digest: digest::sha256_of_bytes(bytes),
         report,
         profiled: false,
+        bound: None,
         _runtime: runtime.clone(),
     })
 }

@@ -5,6 +5,7 @@
 //! way in, widened on the way out. NaN and infinities pass through as they come. A network is `Send` and runs in one
 //! thread at a time.
 
+mod bound;
 mod io;
 mod load;
 
@@ -14,11 +15,17 @@ use std::path::{Path, PathBuf};
 use ocellus_percept::model::IoInfo;
 use ocellus_percept::tensor::TensorView;
 use ort::session::{Session, SessionInputValue};
+use ort::value::DynValue;
+use smallvec::SmallVec;
 
 use crate::provider::{Provider, ProviderReport};
 use crate::{InferError, Runtime};
 use crate::{assignment, profile};
+use bound::Bound;
 use io::{InputSlot, OutputSlot};
+
+/// Outputs whose views need no list of their own in memory: of all head families, those with a head for each stride have most.
+const OUTPUTS_USUAL: usize = 16;
 
 /// Threads inside one operator where nobody says otherwise. Fixed, never the number of cores: sums are cut into as
 /// many parts as there are threads, so a result must not depend on the machine.
@@ -66,6 +73,8 @@ pub struct Network {
     session: Session,
     inputs: Vec<InputSlot>,
     outputs: Vec<OutputSlot>,
+    /// Made at the first run with inputs of these sizes; `None` inside where it cannot be.
+    bound: Option<Option<Bound>>,
     input_infos: Vec<IoInfo>,
     output_infos: Vec<IoInfo>,
     metadata: BTreeMap<String, String>,
@@ -176,6 +185,7 @@ impl Network {
     /// No such input; a shape that the declared one does not allow.
     pub fn set_input_shape(&mut self, name: &str, shape: &[usize]) -> Result<(), InferError> {
         let network = self.name.clone();
+        self.bound = None;
         self.slot(name)?.set_shape(&network, shape)
     }
 
@@ -223,20 +233,25 @@ impl Network {
     /// # Errors
     /// An input that was never written; a failure inside ONNX Runtime; an output whose shape is not the declared one.
     pub fn run<R>(&mut self, read: impl FnOnce(&[TensorView<'_>]) -> R) -> Result<R, InferError> {
-        let Self { name: network, session, inputs, outputs, .. } = self;
+        let Self { name: network, session, inputs, outputs, bound, .. } = self;
         inputs.iter_mut().try_for_each(|input| input.ready(network))?;
-        let values: Vec<SessionInputValue<'_>> = inputs.iter().filter_map(InputSlot::value).collect();
-        let results = session
-            .run(values.as_slice())
-            .map_err(|error| InferError::Run { network: network.clone(), reason: load::summary(error.message()) })?;
-        // ONNX Runtime gives one value per declared output, in order.
-        let count = outputs.len().min(results.len());
-        for (i, slot) in outputs.iter_mut().take(count).enumerate() {
-            slot.take(network, &results[i])?;
+        let failed = |network: &str, error: ort::Error| InferError::Run {
+            network: network.to_owned(),
+            reason: load::summary(error.message()),
+        };
+        let bound = match bound {
+            Some(bound) => bound,
+            None => bound.insert(Bound::of(session, inputs, outputs).map_err(|error| failed(network, error))?),
+        };
+        if let Some(bound) = bound {
+            bound.run(session).map_err(|error| failed(network, error))?;
+            return read_values(network, outputs, |i| bound.outputs.get(i), read);
         }
-        let views: Result<Vec<TensorView<'_>>, InferError> =
-            outputs.iter().take(count).enumerate().map(|(i, slot)| slot.view(network, &results[i])).collect();
-        Ok(read(&views?))
+        let values: Vec<SessionInputValue<'_>> = inputs.iter().filter_map(InputSlot::value).collect();
+        let results = session.run(values.as_slice()).map_err(|error| failed(network, error))?;
+        // ONNX Runtime gives one value per declared output, in order.
+        let count = results.len();
+        read_values(network, outputs, |i| (i < count).then(|| &results[i]), read)
     }
 
     fn slot(&mut self, name: &str) -> Result<&mut InputSlot, InferError> {
@@ -248,6 +263,27 @@ impl std::fmt::Debug for Network {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Network").field("name", &self.name).field("providers", &self.report).finish_non_exhaustive()
     }
+}
+
+/// Hands the outputs that have values to `read`.
+fn read_values<'v, R>(
+    network: &str,
+    outputs: &mut [OutputSlot],
+    value: impl Fn(usize) -> Option<&'v DynValue>,
+    read: impl FnOnce(&[TensorView<'_>]) -> R,
+) -> Result<R, InferError> {
+    for (i, slot) in outputs.iter_mut().enumerate() {
+        if let Some(value) = value(i) {
+            slot.take(network, value)?;
+        }
+    }
+    let mut views: SmallVec<[TensorView<'_>; OUTPUTS_USUAL]> = SmallVec::new();
+    for (i, slot) in outputs.iter().enumerate() {
+        if let Some(value) = value(i) {
+            views.push(slot.view(network, value)?);
+        }
+    }
+    Ok(read(&views))
 }
 
 fn find<'a>(
