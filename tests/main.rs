@@ -6,6 +6,7 @@
 mod ahead;
 mod anticipate;
 mod bad_input;
+mod bench;
 mod can;
 mod clips;
 mod eval;

@@ -22,16 +22,22 @@ use super::repeated::{Passed, Repeated};
 use crate::launch::file::ModelTable;
 use crate::launch::{LaunchFile, Plan};
 use crate::measure::drives::{Held, Scratch};
-use crate::measure::power::peak_memory_mb;
 use crate::models::{self, Model, ModelRequest};
 use crate::wire::{self, Summary};
 
-/// Turns of pipeline and bare network.
-const TURNS: usize = 9;
-/// Pictures before the measured part of a turn: buffers grow, queues fill.
-const WARM_UP: usize = 30;
-/// Pictures measured in a turn: a second or two of work, so that a turn's parts meet the machine in one mood.
-const PICTURES: usize = 80;
+/// Pictures before the measured part of a turn: queues fill, and buffers grow, each to the largest picture there is.
+pub const WARM_UP: usize = 100;
+/// Runs of the bare network and of the bare decoder in a turn.
+const BARE_RUNS: usize = 80;
+
+/// How much is measured.
+#[derive(Debug, Clone, Copy)]
+pub struct Length {
+    /// Turns of pipeline and bare network.
+    pub turns: usize,
+    /// Pictures of a turn.
+    pub pictures: usize,
+}
 
 /// What a drive costs: medians over the turns, of a frame.
 #[derive(Debug, Clone, Serialize)]
@@ -54,8 +60,8 @@ pub struct EndToEnd {
     pub ratio: f64,
     /// The ratio of each turn, ascending.
     pub ratios: Vec<f64>,
-    /// Largest resident memory of the process, megabytes.
-    pub peak_memory_mb: Option<f64>,
+    /// Resident memory of the process at the first and at the last of a turn's measured pictures, megabytes.
+    pub memory_mb: [Option<f64>; 2],
     /// CPU time by thread, milliseconds; the network's own workers bear the program's name or that of the thread that asks them.
     pub threads_ms: BTreeMap<String, f64>,
     /// Mean wall-clock time of a step by stage, milliseconds.
@@ -67,14 +73,20 @@ pub struct EndToEnd {
 }
 
 /// Runs `model` on `drive` with these of its sensors (all where empty).
-pub fn run(runtime: &Runtime, drive: &Arc<dyn Drive>, model: &Path, sensors: &[String]) -> Result<EndToEnd> {
+pub fn run(
+    runtime: &Runtime,
+    drive: &Arc<dyn Drive>,
+    (model, sensors): (&Path, &[String]),
+    length: Length,
+) -> Result<EndToEnd> {
     let held: Arc<dyn Drive> = Arc::new(Held::new(Arc::clone(drive)));
     let mut bare = Bare::load(runtime, drive, model, sensors)?;
+    let one = || Repeated::new(Arc::clone(&held), sensors, (WARM_UP, length.pictures));
     // The first turn fills memory; it is not measured.
-    once(&held, model, sensors)?;
-    let mut turns = Vec::with_capacity(TURNS);
-    for _ in 0..TURNS {
-        let (passed, summary) = once(&held, model, sensors)?;
+    once(Repeated::new(Arc::clone(&held), sensors, (WARM_UP, 1))?, model, sensors)?;
+    let mut turns = Vec::with_capacity(length.turns);
+    for _ in 0..length.turns.max(1) {
+        let (passed, summary) = once(one()?, model, sensors)?;
         turns.push(Turn { passed, summary, bare_ms: bare.network_ms()?, decode_ms: bare.decode_ms()? });
     }
     let last = turns.last().context("a turn")?;
@@ -97,7 +109,7 @@ pub fn run(runtime: &Runtime, drive: &Arc<dyn Drive>, model: &Path, sensors: &[S
         decode_ms: middle(|t| t.decode_ms),
         ratio: middle(Turn::ratio),
         ratios,
-        peak_memory_mb: peak_memory_mb(),
+        memory_mb: last.passed.memory_mb,
         threads_ms: last.passed.cpu.ms_each(last.passed.pictures),
         stages_ms: last.summary.stage_means_ms(),
         allocations: counted.map(|(stage, c)| (stage.clone(), a_step(c))).collect(),
@@ -131,11 +143,12 @@ fn has_lidar(drive: &dyn Drive, sensors: &[String]) -> bool {
     drive.info().sensors.iter().any(|s| takes_part(s, sensors) && s.kind == SensorKind::Lidar)
 }
 
-fn once(drive: &Arc<dyn Drive>, model: &Path, sensors: &[String]) -> Result<(Passed, Summary)> {
-    let repeated = Arc::new(Repeated::new(Arc::clone(drive), sensors, (WARM_UP, PICTURES))?);
+/// What came of one run.
+pub fn once(repeated: Repeated, model: &Path, sensors: &[String]) -> Result<(Passed, Summary)> {
+    let repeated = Arc::new(repeated);
     let scratch = Scratch::new()?;
     let mut file = LaunchFile::default();
-    file.source.drive = Some(drive.info().path.clone());
+    file.source.drive = Some(repeated.info().path.clone());
     file.source.sensors = (!sensors.is_empty()).then(|| sensors.to_vec());
     file.output.dir = Some(scratch.path().to_owned());
     file.model = vec![ModelTable { path: Some(model.to_owned()), ..ModelTable::default() }];
@@ -158,7 +171,7 @@ impl Bare {
             sensor.is_some_and(|s| s.kind == SensorKind::Camera && takes_part(s, sensors))
         };
         let entries = drive.entries().iter().enumerate().filter(|(_, e)| of_camera(e.sensor)).map(|(i, _)| i);
-        let pictures: Vec<Payload> = entries.take(PICTURES).map(|i| drive.read(i)).collect::<Result<_, _>>()?;
+        let pictures: Vec<Payload> = entries.take(BARE_RUNS).map(|i| drive.read(i)).collect::<Result<_, _>>()?;
         let mut image = Image::empty();
         let first = pictures.first().ok_or_else(|| anyhow!("the drive has no pictures of the sensors named"))?;
         decode_image(&first.clone().into_image(), &mut image)?;
@@ -170,17 +183,17 @@ impl Bare {
     /// CPU time of the network on a picture.
     fn network_ms(&mut self) -> Result<f64> {
         let network = &mut self.model.network;
-        for _ in 0..PICTURES / 10 {
+        for _ in 0..BARE_RUNS / 10 {
             network.run(|outputs| outputs.len())?;
         }
-        cpu_ms_of(PICTURES, |_| network.run(|outputs| outputs.len()).map(drop).map_err(Into::into))
+        cpu_ms_of(BARE_RUNS, |_| network.run(|outputs| outputs.len()).map(drop).map_err(Into::into))
     }
 
     /// CPU time of decoding a picture.
     fn decode_ms(&mut self) -> Result<f64> {
         let encoded: Vec<_> = self.pictures.iter().map(|p| p.clone().into_image()).collect();
         let image = &mut self.image;
-        cpu_ms_of(PICTURES, |i| {
+        cpu_ms_of(BARE_RUNS, |i| {
             encoded.get(i % encoded.len().max(1)).map_or(Ok(()), |picture| Ok(decode_image(picture, image)?))
         })
     }

@@ -1,4 +1,7 @@
-//! How costs grow: with objects, with points, with the picture's size. Each step's median against the one before.
+//! How costs grow: with objects, with points, with the picture's size, with cameras. Each step's median against the one before.
+
+use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Result;
 use ocellus_percept::cloud::Cloud;
@@ -7,8 +10,11 @@ use ocellus_percept::image::PixelFormat;
 use ocellus_percept::model::HeadFamily;
 use ocellus_percept::space::{Camera, Distortion, Lens, Lidar, Optical, Transform};
 use ocellus_percept::tensor::Preprocessor;
+use ocellus_sense::Drive;
 
-use super::{Clock, made, stages};
+use super::repeated::Repeated;
+use super::{Clock, drive, made, stages};
+use crate::measure::drives::Held;
 
 /// Objects a tracker follows.
 const OBJECTS: [usize; 6] = [10, 50, 100, 200, 300, 500];
@@ -16,6 +22,23 @@ const OBJECTS: [usize; 6] = [10, 50, 100, 200, 300, 500];
 const POINTS: [usize; 4] = [20_000, 100_000, 250_000, 500_000];
 /// Pictures: 480p to 4K.
 const PICTURES: [(usize, usize); 4] = [(640, 480), (1280, 720), (1920, 1080), (3840, 2160)];
+
+/// Cameras that one network looks through, and pictures that are measured of all of them.
+const CAMERAS: [usize; 5] = [1, 2, 3, 4, 6];
+const CAMERA_PICTURES: usize = 120;
+
+/// What a picture costs where there are more cameras: CPU time of all threads, as one run has it.
+pub fn cameras(clock: &mut Clock, drive: &Arc<dyn Drive>, model: &Path) -> Result<()> {
+    let held: Arc<dyn Drive> = Arc::new(Held::new(Arc::clone(drive)));
+    for count in CAMERAS {
+        let moments = (drive::WARM_UP.div_ceil(count), CAMERA_PICTURES / count);
+        let repeated = Repeated::new(Arc::clone(&held), &[], moments)?.with_cameras(count);
+        let (passed, _) = drive::once(repeated, model, &[])?;
+        let us = 1e6 * passed.cpu.total_s() / passed.pictures as f64;
+        clock.add(format!("a picture of {count} cameras, CPU time"), us, passed.pictures as usize);
+    }
+    Ok(())
+}
 
 /// Times all of them.
 pub fn run(clock: &mut Clock) -> Result<()> {

@@ -8,8 +8,10 @@ mod cpu;
 pub mod drive;
 pub mod growth;
 mod made;
+pub mod overload;
 mod repeated;
 pub mod stages;
+pub mod viewer;
 
 use std::time::{Duration, Instant};
 
@@ -58,6 +60,12 @@ impl Clock {
     /// Times `step`, run by run.
     pub fn time(&mut self, name: impl Into<String>, mut step: impl FnMut()) {
         self.time_each(name, |clocked| clocked.run(&mut step));
+    }
+
+    /// Adds what was measured otherwise, once.
+    pub fn add(&mut self, step: String, us: f64, runs: usize) {
+        let (min_us, p50_us, p90_us, p99_us) = (us, us, us, us);
+        self.rows.push(Row { step, runs, min_us, p50_us, p90_us, p99_us, allocations: f64::NAN });
     }
 
     /// Times what `turn` gives to the clock, so that it can make ready and clear away off the clock.

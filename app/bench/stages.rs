@@ -12,13 +12,15 @@ use ocellus_percept::detection::Detection;
 use ocellus_percept::fuse::{FrameContext, Fuser, FuserConfig, Projected, Sweep, project_cloud};
 use ocellus_percept::image::{Image, PixelFormat};
 use ocellus_percept::model::{DepthKind, HeadFamily, Resize};
+use ocellus_percept::report::FrameReport;
 use ocellus_percept::space::{Camera, Lens, Lidar, Optical, Transform, Vehicle};
 use ocellus_percept::tensor::depth::{depth_from_output, empty_depth};
 use ocellus_percept::tensor::{Decoder, Letterbox, Preprocessor, TensorData, TensorView};
 use ocellus_percept::time::Timestamp;
 use ocellus_percept::track::{TrackFrame, TrackIds, Tracker, TrackerConfig};
-use ocellus_sense::{Drive, Entry, Payload, SensorKind, decode_image};
+use ocellus_sense::{Drive, Entry, ImageEncoding, Payload, SensorKind, decode_image};
 use ocellus_sinks::objects::write_line;
+use ocellus_sinks::viewer::{FrameView, Picture, Scene as ViewScene, Shared, SweepView, ViewMsg, Viewer, ViewerMode};
 
 use super::{Clock, made};
 use crate::models::Model;
@@ -33,6 +35,9 @@ const TRACKED: [usize; 4] = [20, 50, 100, 200];
 const HOP_BYTES: usize = 3 * PICTURE.0 * PICTURE.1;
 /// Objects of a line of objects.jsonl.
 const LINE_OBJECTS: usize = 20;
+
+/// Where what is encoded goes.
+const NOWHERE: &str = "/dev/null";
 
 /// Everything that needs neither a drive nor a network.
 pub fn on_made_inputs(clock: &mut Clock) -> Result<()> {
@@ -156,6 +161,7 @@ pub fn on_a_drive(clock: &mut Clock, drive: &Arc<dyn Drive>) -> Result<()> {
             let _ = decode_image(&encoded, &mut image);
         });
     }
+    showing(clock, drive.as_ref())?;
     let Some(scene) = Scene::of(drive)? else { return Ok(()) };
     let points = scene.cloud.xyz.len();
     let lens = Lens::new(scene.camera.distortion);
@@ -172,6 +178,51 @@ pub fn on_a_drive(clock: &mut Clock, drive: &Arc<dyn Drive>) -> Result<()> {
             std::hint::black_box(fuser.distance(detection, "car"));
         }
     });
+    Ok(())
+}
+
+/// What it takes to encode a drive's picture with a report, and its sweep, for the viewer. The file leads nowhere, so that no disk is
+/// measured.
+fn showing(clock: &mut Clock, drive: &dyn Drive) -> Result<()> {
+    let info = drive.info();
+    let scene = ViewScene {
+        name: "bench".to_owned(),
+        cameras: info.sensors.iter().filter(|s| s.kind == SensorKind::Camera).map(|s| s.name.clone()).collect(),
+        lidar: info.sensors.iter().any(|s| s.kind == SensorKind::Lidar),
+        depth: false,
+        anticipation: false,
+        rig: info.rig.clone(),
+        outline: None,
+    };
+    let mut viewer = Viewer::open(&ViewerMode::Save(NOWHERE.into()), scene, "bench")?;
+    if let Some((entry, picture)) = first_of(drive, SensorKind::Camera)? {
+        let encoded = picture.into_image();
+        let sensor = info.sensors.get(entry.sensor).map(|s| s.name.clone());
+        let report = FrameReport { sensor, ..made::report(LINE_OBJECTS) };
+        let shown = FrameView {
+            report: Arc::new(report),
+            picture: Some(Picture::Encoded(Arc::from(encoded.bytes.as_slice()))),
+            size_px: None,
+            depth: None,
+            way: None,
+        };
+        let kb = encoded.bytes.len() / 1000;
+        let message = ViewMsg::Frame(shown);
+        if !matches!(encoded.encoding, ImageEncoding::Raw { .. }) {
+            clock.time(format!("rerun: a picture of {kb} kB and {LINE_OBJECTS} objects"), || {
+                let _ = viewer.step(&message);
+            });
+        }
+    }
+    if let Some((entry, sweep)) = first_of(drive, SensorKind::Lidar)? {
+        let lidar = info.sensors.get(entry.sensor).map(|s| s.name.clone()).unwrap_or_default();
+        let cloud = Shared::new(Arc::new(sweep.into_cloud()));
+        let points = cloud.len();
+        let message = ViewMsg::Sweep(SweepView { lidar, t: entry.t, seq: entry.seq, cloud });
+        clock.time(format!("rerun: a sweep of {points} points"), || {
+            let _ = viewer.step(&message);
+        });
+    }
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! `ocellus bench`: what each step costs, what a drive costs beside its network, and how costs grow.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,8 +10,10 @@ use ocellus_percept::image::Image;
 use ocellus_sense::{Drive, OpenOptions, SensorKind, decode_image};
 use serde_json::json;
 
-use crate::bench::drive::EndToEnd;
-use crate::bench::{Clock, Machine, Row, counting, drive, growth, stages};
+use crate::bench::drive::{EndToEnd, Length};
+use crate::bench::overload::Overload;
+use crate::bench::viewer::Viewers;
+use crate::bench::{Clock, Machine, Row, counting, drive, growth, overload, stages, viewer};
 use crate::exit::{self, Outcome};
 use crate::models;
 
@@ -24,6 +26,10 @@ enum Part {
     Drive,
     /// Costs against numbers of objects and points and sizes of pictures.
     Growth,
+    /// Sixty pictures a second before a network that does five.
+    Overload,
+    /// A viewer that stalls and one that dies, beside none.
+    Viewer,
 }
 
 /// Measure what each step costs, and a drive against its network alone.
@@ -48,6 +54,12 @@ pub struct Bench {
     /// Milliseconds given to each step.
     #[arg(long, default_value_t = 300, value_name = "MS")]
     each: u64,
+    /// Turns of a drive and its network alone.
+    #[arg(long, default_value_t = 9, value_name = "N")]
+    turns: usize,
+    /// Pictures of a turn; a few hundred thousand show whether memory grows.
+    #[arg(long, default_value_t = 80, value_name = "N")]
+    pictures: usize,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -58,18 +70,21 @@ impl Bench {
         let parts = if self.parts.is_empty() { vec![Part::Stages] } else { self.parts.clone() };
         let mut clock = Clock::new(Duration::from_millis(self.each));
         let machine = Machine::here();
-        let mut ends = Vec::new();
+        let (mut ends, mut overloads, mut viewers) = (Vec::new(), Vec::new(), Vec::new());
         for part in parts {
             match part {
                 Part::Stages => self.stages(&mut clock)?,
                 Part::Drive => ends = self.end_to_end()?,
-                Part::Growth => growth::run(&mut clock)?,
+                Part::Growth => self.growth(&mut clock)?,
+                Part::Overload => overloads = self.each_model(overload::run)?,
+                Part::Viewer => viewers = self.each_model(viewer::run)?,
             }
         }
         if self.json {
             println!(
                 "{}",
-                json!({"schema": "ocellus.bench/1", "machine": machine, "steps": clock.rows, "drives": ends})
+                json!({"schema": "ocellus.bench/1", "machine": machine, "steps": clock.rows, "drives": ends,
+                    "overload": overloads, "viewer": viewers})
             );
             return Ok(Outcome::Done);
         }
@@ -77,6 +92,8 @@ impl Bench {
         println!("{}, {} cores{load}, version {}", machine.processor, machine.cores, machine.version);
         print_rows(&clock.rows);
         ends.iter().for_each(print_end);
+        overloads.iter().for_each(print_overload);
+        viewers.iter().for_each(print_viewers);
         Ok(Outcome::Done)
     }
 
@@ -107,6 +124,20 @@ impl Bench {
         Ok(())
     }
 
+    fn growth(&self, clock: &mut Clock) -> Result<()> {
+        growth::run(clock)?;
+        let drive = self.open()?;
+        self.models.iter().try_for_each(|model| growth::cameras(clock, &drive, model))
+    }
+
+    fn each_model<R>(&self, run: impl Fn(&Arc<dyn Drive>, &Path) -> Result<R>) -> Result<Vec<R>> {
+        if self.models.is_empty() {
+            return Err(exit::usage(anyhow!("a run needs a network: give --model")));
+        }
+        let drive = self.open()?;
+        self.models.iter().map(|model| run(&drive, model)).collect()
+    }
+
     fn end_to_end(&self) -> Result<Vec<EndToEnd>> {
         if self.models.is_empty() {
             return Err(exit::usage(anyhow!("a drive is measured against a network: give --model")));
@@ -115,7 +146,8 @@ impl Bench {
         counting::count_everywhere();
         let drive = self.open()?;
         let runtime = models::start_runtime(None)?;
-        self.models.iter().map(|model| drive::run(&runtime, &drive, model, &self.sensors)).collect()
+        let length = Length { turns: self.turns, pictures: self.pictures };
+        self.models.iter().map(|model| drive::run(&runtime, &drive, (model, &self.sensors), length)).collect()
     }
 }
 
@@ -150,8 +182,8 @@ fn print_end(end: &EndToEnd) {
     println!("  threads      ms of CPU time a frame: {}", threads.join(", "));
     let stages: Vec<String> = end.stages_ms.iter().map(|(stage, ms)| format!("{stage} {ms:.2}")).collect();
     println!("  stages       ms of wall-clock time a step: {}", stages.join(", "));
-    if let Some(mb) = end.peak_memory_mb {
-        println!("  memory       {mb:.0} MB at most");
+    if let [Some(first), Some(last)] = end.memory_mb {
+        println!("  memory       {first:.1} MB at the first picture of a turn, {last:.1} MB at the last");
     }
     let counts: Vec<String> = end.allocations.iter().map(|(stage, n)| format!("{stage} {n:.1}")).collect();
     println!(
@@ -159,4 +191,27 @@ fn print_end(end: &EndToEnd) {
         counts.join(", "),
         end.allocations_a_frame
     );
+}
+
+fn print_overload(run: &Overload) {
+    let Overload { seconds, received, processed, dropped, lost, .. } = run;
+    println!(
+        "overload, {seconds} s: {received} pictures came, {processed} were processed; dropped {dropped:?}, lost {lost:?}"
+    );
+    let [p50, p99, most] = run.age_ms;
+    println!(
+        "  age of a result  p50 {p50:.0} ms, p99 {p99:.0} ms, {most:.0} ms at most; the books balance: {}",
+        run.balanced
+    );
+    if let [Some(short), Some(whole)] = run.memory_mb {
+        println!("  memory           {short:.0} MB after 5 s, {whole:.0} MB after {seconds} s");
+    }
+}
+
+fn print_viewers(run: &Viewers) {
+    let ([p50, p99], turns) = (run.absent_ms, run.turns.len());
+    println!("without a viewer: p50 {p50:.2} ms, p99 {p99:.2} ms from reading to report (medians of {turns} turns)");
+    for (name, [p50, p99]) in [("stalls", run.stalled), ("dies", run.dying)] {
+        println!("  with one that {name:6}  p50 x {p50:.3}, p99 x {p99:.3}");
+    }
 }

@@ -235,13 +235,35 @@ impl Drive for Held {
     fn read_into(&self, index: usize, out: &mut Payload) -> Result<(), ocellus_sense::ReadError> {
         let Some(cell) = self.payloads.get(index) else { return self.inner.read_into(index, out) };
         match cell.get() {
-            Some(payload) => out.clone_from(payload),
+            Some(payload) => fill(out, payload),
             None => {
                 self.inner.read_into(index, out)?;
                 cell.get_or_init(|| out.clone());
             }
         }
         Ok(())
+    }
+}
+
+/// Copies a payload into another's buffers.
+fn fill(out: &mut Payload, from: &Payload) {
+    match from {
+        Payload::Image(kept) => {
+            let mut image = out.take_image();
+            image.origin.clone_from(&kept.origin);
+            image.bytes.clone_from(&kept.bytes);
+            image.encoding = kept.encoding;
+            *out = Payload::Image(image);
+        }
+        Payload::Cloud(kept) => {
+            let mut cloud = out.take_cloud();
+            cloud.xyz.clone_from(&kept.xyz);
+            cloud.intensity.clone_from(&kept.intensity);
+            cloud.time_offset_s.clone_from(&kept.time_offset_s);
+            cloud.measured_s.clone_from(&kept.measured_s);
+            cloud.ring.clone_from(&kept.ring);
+            *out = Payload::Cloud(cloud);
+        }
     }
 }
 

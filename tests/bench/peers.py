@@ -4,8 +4,9 @@
     python3 -m venv venv && venv/bin/pip install numpy opencv-python-headless onnxruntime==1.31.1
     venv/bin/python tests/bench/peers.py --program target/release/ocellus --model yolox_nano.onnx --pictures FOLDER
 
-Optional peers are measured where they are installed: ultralytics (its NMS; it wants torch, several GB) and trackers
-(ByteTrack). Machines are noisy: every ratio is of medians of runs that took turns, and no absolute time is judged.
+Optional peers are measured where they are installed: trackers (ByteTrack), dora (dora-rs, dora-rs-cli and pyarrow), and with
+--ultralytics MODEL.onnx its NMS, `predict` and `track` (it wants torch, several GB). Machines are noisy: every ratio is of
+medians of runs that took turns, and no absolute time is judged.
 """
 
 import argparse
@@ -21,6 +22,9 @@ import cv2
 import numpy as np
 import onnxruntime
 
+import heavy
+import hop
+
 TURNS = 5
 SIDE = 640
 CELLS, CLASSES, OBJECTS, NEAR = 8400, 80, 60, 8
@@ -28,6 +32,7 @@ CELLS, CLASSES, OBJECTS, NEAR = 8400, 80, 60, 8
 LETTERBOX = "letterbox 1280x720 RGB"
 DECODE = "decode Yolov8 84x8400"
 TRACK = "track 200 objects"
+HOP = "a frame of 2.76 MB there and back"
 
 
 def median_us(step, runs=30):
@@ -96,17 +101,6 @@ def decode_numpy(tensor, score=0.25, iou=0.45):
     boxes = np.c_[kept[:, 0] - kept[:, 2] / 2, kept[:, 1] - kept[:, 3] / 2, kept[:, 2], kept[:, 3]]
     chosen = cv2.dnn.NMSBoxesBatched(boxes.tolist(), scores.tolist(), classes.tolist(), score, iou)
     return boxes[chosen], scores[chosen], classes[chosen]
-
-
-def ultralytics_nms(tensor):
-    try:
-        import torch
-        from ultralytics.utils.nms import non_max_suppression
-    except ImportError:
-        return None
-    torch.set_num_threads(1)
-    made = torch.from_numpy(tensor)
-    return median_us(lambda: non_max_suppression(made.clone(), 0.25, 0.45))
 
 
 def bytetrack():
@@ -187,18 +181,21 @@ def main():
     arguments.add_argument("--program", required=True, help="the built ocellus")
     arguments.add_argument("--model", help="a YOLOX as ONNX, for the loops")
     arguments.add_argument("--pictures", help="a folder of pictures, for the loops")
+    arguments.add_argument("--ultralytics", metavar="ONNX", help="a network that Ultralytics exported, for its predict and track")
     asked = arguments.parse_args()
     cv2.setNumThreads(1)
     tensor = crowd()
-    peers = {"letterbox": [], "decode": [], "ultralytics": [], "bytetrack": []}
-    mine = {LETTERBOX: [], DECODE: [], TRACK: []}
+    peers = {"letterbox": [], "decode": [], "ultralytics": [], "bytetrack": [], "dora": []}
+    mine = {LETTERBOX: [], DECODE: [], TRACK: [], HOP: []}
+    with_ultralytics = asked.ultralytics and heavy.installed()
     for _ in range(TURNS):
         steps = bench(asked.program)
         for name, times in mine.items():
             times.append(ours(asked.program, name, steps))
         peers["letterbox"].append(preprocessing())
         peers["decode"].append(median_us(lambda: decode_numpy(tensor)))
-        for name, measure in (("ultralytics", lambda: ultralytics_nms(tensor)), ("bytetrack", bytetrack)):
+        ultralytics = (lambda: heavy.nms_us(tensor, median_us)) if with_ultralytics else (lambda: None)
+        for name, measure in (("ultralytics", ultralytics), ("bytetrack", bytetrack), ("dora", hop.dora_hop_us)):
             us = measure()
             if us is not None:
                 peers[name].append(us)
@@ -208,11 +205,16 @@ def main():
     if peers["ultralytics"]:
         row("decode + NMS 84x8400, 480 candidates", "ultralytics NMS", peers["ultralytics"], mine[DECODE], 15)
     else:
-        print("ultralytics is not installed: its NMS was not measured")
+        print("ultralytics was not asked for, or is not installed: its NMS was not measured")
     if peers["bytetrack"]:
         row("tracking 200 objects", "trackers ByteTrack", peers["bytetrack"], mine[TRACK], 20)
     else:
         print("trackers is not installed: ByteTrack was not measured")
+    if peers["dora"]:
+        # Ours goes there and back; half of it is one way.
+        row("2.76 MB frame between stages", "dora, two Python nodes", peers["dora"], [us / 2 for us in mine[HOP]], 50)
+    else:
+        print("dora is not installed, or does not run: its hop was not measured")
     if asked.model and asked.pictures:
         found = sorted(p for p in pathlib.Path(asked.pictures).iterdir() if p.suffix.lower() in (".jpg", ".png"))
         theirs, own = [], []
@@ -223,6 +225,8 @@ def main():
             own.append(wall * 1e6)
         row(f"{len(found)} pictures, same ONNX and threads", "onnxruntime + opencv + numpy", theirs, own, 1.15)
         print(f"  objects found: {boxes} by the loop, {listed} by ocellus (which tracks, too)")
+    if with_ultralytics and asked.pictures:
+        heavy.compare(asked.program, asked.ultralytics, asked.pictures, TURNS, row)
 
 
 if __name__ == "__main__":

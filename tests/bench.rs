@@ -1,0 +1,25 @@
+//! `ocellus bench`: what it measures of a drive, and that a frame on the hot path allocates nothing once buffers are warm.
+
+use serde_json::Value;
+
+use crate::support::{ocellus, root};
+
+fn bench(arguments: &[&str]) -> Value {
+    let (drive, model) = (root().join("tests/data/street.mcap"), root().join("models/street"));
+    let (drive, model) = (drive.display().to_string(), model.display().to_string());
+    let said = ocellus(["bench"].iter().chain(arguments).chain(&["--drive", &drive, "--model", &model, "--json"]));
+    assert_eq!(said.code, 0, "{}\n{}", said.out, said.err);
+    serde_json::from_str(&said.out).unwrap()
+}
+
+#[test]
+fn from_reading_to_tracking_a_warm_frame_allocates_nothing() {
+    let said = bench(&["drive", "--turns", "1", "--pictures", "60"]);
+    let end = &said["drives"][0];
+    assert_eq!(end["frames"], 60);
+    assert!(end["bare_cpu_ms"].as_f64().unwrap() > 0.0 && end["cpu_ms"].as_f64().unwrap() > 0.0, "{end:#}");
+    let allocations = end["allocations"].as_object().unwrap();
+    for stage in ["read", "preprocess", "infer", "outputs", "fuse", "track"] {
+        assert_eq!(allocations[stage].as_f64().unwrap(), 0.0, "{stage}: {end:#}");
+    }
+}
