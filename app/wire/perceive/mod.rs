@@ -263,7 +263,7 @@ impl Perceive {
         }
         let mut candidates = std::mem::take(&mut self.candidates);
         candidates.clear();
-        let mut depth = None;
+        let (mut depth, mut masked) = (None, None);
         for (model, answer) in answers {
             let (found, map) = match answer {
                 Answer::Detections(found) => (Some(found), None),
@@ -278,10 +278,12 @@ impl Perceive {
             let classes = &self.parts.classes;
             let listed = self.parts.listed.get(model).copied().unwrap_or(0.0);
             if let Some(mut found) = found {
+                let has_masks = found.iter().any(|d| d.mask.is_some());
                 candidates.extend(found.drain(..).map(|d| Candidate {
                     listed: d.score >= listed,
                     detection: Detection { class: classes.of(model, d.class), ..d },
                 }));
+                masked = if has_masks { Some(found) } else { masked };
             }
             depth = map.map(|map| map.share()).or(depth);
         }
@@ -292,6 +294,10 @@ impl Perceive {
         }));
         classes.suppress_across_models(&mut candidates);
         let mut objects = self.understand(&origin, frame, &candidates, depth.as_deref());
+        if let Some(mut found) = masked {
+            // Back to where they came from: the next masks are painted into their memory.
+            found.extend(candidates.drain(..).map(|c| c.detection));
+        }
         self.candidates = candidates;
         let ahead = self.parts.assess.ahead();
         self.parts.anticipate.raise((origin.sensor, origin.t), ahead.nearest, &mut objects);

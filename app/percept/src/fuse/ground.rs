@@ -359,6 +359,37 @@ mod tests {
     }
 
     #[test]
+    fn points_placed_in_blocks_lie_where_each_alone_does() {
+        let mut cloud = rings(|x, y| 0.1 * x + 0.2 * y - 1.5, 0.5);
+        cloud.xyz.extend([
+            [f32::NAN, 1.0, 1.0],
+            [5.0, 5.0, f32::NEG_INFINITY],
+            [-79.99, 79.99, -9.0],
+            [81.0, 0.0, -9.0],
+        ]);
+        let isometry = Isometry3::new(Vector3::new(1.0, -0.5, 1.7), Vector3::new(0.02, -0.03, 0.7));
+        let vehicle_from_lidar: Transform<Vehicle, Lidar> = Transform::from_isometry(isometry);
+        let mut finder = GroundFinder::default();
+        finder.find(&cloud, &vehicle_from_lidar);
+        let (r, t) =
+            (isometry.rotation.to_rotation_matrix().matrix().cast::<f32>(), isometry.translation.vector.cast());
+        let mut lowest = vec![[0.0, 0.0, f32::INFINITY]; CELLS * CELLS];
+        for point in &cloud.xyz {
+            let p = r * Vector3::from(*point);
+            let (column, row) = ((p.x + 80.0).floor(), (p.y + 80.0).floor());
+            let inside = (0.0..160.0).contains(&column) && (0.0..160.0).contains(&row) && p.z.is_finite();
+            if inside && p.x * p.x + p.y * p.y >= 4.0 {
+                let low = &mut lowest[row as usize * CELLS + column as usize];
+                if p.z + t.z < low[2] {
+                    *low = (p + t).into();
+                }
+            }
+        }
+        assert!(lowest.iter().filter(|low| low[2].is_finite()).count() > 2000);
+        assert_eq!(finder.lowest, lowest);
+    }
+
+    #[test]
     fn a_sloped_ground_under_walls_ghosts_and_broken_points_is_found() {
         let truth = |x: f64, y: f64| 0.03 * x - 0.05 * y - 1.7;
         let mut cloud = rings(truth, 0.03);

@@ -289,6 +289,33 @@ mod tests {
     }
 
     #[test]
+    fn the_quick_look_rules_out_none_that_is_seen() {
+        let part = |i: u32, by: u32| ((i.wrapping_mul(by) >> 7) % 20_011) as f32 / 20_011.0 - 0.5;
+        let point = |i: u32| match i % 50 {
+            0 => [f32::NAN, part(i, 7919), 1.0],
+            1 => [1.0, f32::INFINITY, part(i, 7919)],
+            // Many close by, where slack matters most, and some far out.
+            _ => [part(i, 2_654_435_761), part(i, 2_246_822_519), part(i, 3_266_489_917)]
+                .map(|v| v * [4.0, 40.0, 300.0][i as usize % 3]),
+        };
+        let cloud = Cloud { xyz: (0..20_003).map(point).collect(), ..Cloud::default() };
+        for distortion in [Distortion::None, Distortion::PlumbBob([-0.1, 0.01, 0.0, 0.0, 0.0])] {
+            let camera = Camera { distortion, ..camera() };
+            let out = project(&cloud, &camera);
+            let seen = |p: &[f32; 3]| {
+                let p = p.map(f64::from);
+                let optical = looking_along_z().apply(&Point3::new(p[0], p[1], p[2]));
+                let pixel = camera.project_continuous(&optical).ok().filter(|_| optical.xyz.z >= Z_MIN_M);
+                pixel.is_some_and(|[u, v]| (0.0..640.0).contains(&u) && (0.0..480.0).contains(&v))
+            };
+            let all: Vec<u32> = (0..cloud.len() as u32).filter(|&i| seen(&cloud.xyz[i as usize])).collect();
+            assert!(all.len() > 1000, "{}", all.len());
+            assert_eq!(out.index, all);
+            assert_eq!(out.not_finite, cloud.xyz.iter().filter(|p| p.iter().any(|c| !c.is_finite())).count());
+        }
+    }
+
+    #[test]
     fn strips_give_what_a_full_scan_gives() {
         let mut cloud = Cloud::default();
         for i in 0..4000u32 {

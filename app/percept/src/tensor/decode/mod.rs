@@ -32,6 +32,9 @@ use crate::model::{HeadFamily, IoInfo, ModelSpec, ScoreMap, Thresholds};
 use crate::tensor::{Letterbox, Nms, TensorView};
 use candidates::{Candidates, Floor};
 
+/// Mask buffers kept for the next picture: as many as detections are usually asked for at most.
+const SPARE_MAX: usize = 300;
+
 /// Why outputs cannot be decoded.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum DecodeError {
@@ -245,6 +248,7 @@ impl Decoder {
         out: &mut Vec<Detection>,
     ) -> Result<DecodeReport, DecodeError> {
         self.spare.extend(out.drain(..).filter_map(|d| d.mask).map(|m| m.data));
+        self.spare.truncate(SPARE_MAX);
         if outputs.len() != self.outputs {
             return Err(DecodeError::OutputCount { expected: self.outputs, got: outputs.len() });
         }
