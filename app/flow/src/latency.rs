@@ -36,7 +36,7 @@ pub fn count_by(counter: fn() -> u64) {
     let _ = COUNTER.set(counter);
 }
 
-/// Steps that begin from now on are counted, or not: buffers grow first.
+/// Steps that begin from now on are counted, or no step is that has not ended yet: buffers grow first.
 pub fn count(on: bool) {
     COUNTING.store(on, Ordering::Relaxed);
 }
@@ -185,7 +185,8 @@ impl Series {
     /// Records what was begun: for work that ends in the middle of something.
     pub fn end(&self, begun: Begun) {
         self.record(begun.at.elapsed());
-        if let (Some(count), Some(before)) = (COUNTER.get(), begun.counted) {
+        let counter = COUNTER.get().filter(|_| COUNTING.load(Ordering::Relaxed));
+        if let (Some(count), Some(before)) = (counter, begun.counted) {
             lock(&self.data).count(count() - before);
         }
     }

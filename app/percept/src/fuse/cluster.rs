@@ -133,7 +133,8 @@ impl ObstacleFinder {
                 self.emit(&origin, cloud.len(), out);
             }
         }
-        out.sort_by(|a, b| {
+        // Of equals there is none: an obstacle's nearest point is in one cell, and a cell in one obstacle.
+        out.sort_unstable_by(|a, b| {
             let (p, q) = (&a.nearest.xyz, &b.nearest.xyz);
             a.range_m.total_cmp(&b.range_m).then(p.x.total_cmp(&q.x)).then(p.y.total_cmp(&q.y))
         });
