@@ -191,6 +191,7 @@ fn showing(clock: &mut Clock, drive: &dyn Drive) -> Result<()> {
         lidar: info.sensors.iter().any(|s| s.kind == SensorKind::Lidar),
         depth: false,
         anticipation: false,
+        machine: false,
         rig: info.rig.clone(),
         outline: None,
     };

@@ -42,20 +42,27 @@ impl Notes {
 
     /// Says `message`, of a `kind` that groups the like.
     pub fn say(&self, kind: &'static str, message: impl Into<String>) {
-        let message = message.into();
+        self.say_lazily(kind, || message.into());
+    }
+
+    /// The same of what many frames may say: the message is made where it is told, and not where it is counted alone.
+    pub fn say_lazily(&self, kind: &'static str, message: impl FnOnce() -> String) {
         let mut said = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = said.by_kind.entry(kind).or_default();
         entry.count += 1;
         let count = entry.count;
-        if count <= ALOUD_MAX {
-            entry.first.push(message.clone());
+        if count > ALOUD_MAX {
+            drop(said);
+            if count == ALOUD_MAX + 1 && !self.quiet {
+                eprintln!("{kind}: more of these are only counted from here on");
+            }
+            return;
         }
+        let message = message();
+        entry.first.push(message.clone());
         drop(said);
-        match count {
-            _ if self.quiet => {}
-            1..=ALOUD_MAX => eprintln!("{kind}: {message}"),
-            n if n == ALOUD_MAX + 1 => eprintln!("{kind}: more of these are only counted from here on"),
-            _ => {}
+        if !self.quiet {
+            eprintln!("{kind}: {message}");
         }
     }
 

@@ -250,7 +250,7 @@ impl Perceive {
                         .say("points", format!("frame {frame}: {bad} of its sweep's {all} points are no numbers"));
                 }
                 if let Some(Err(error)) = frame_notes.depth_fit {
-                    self.parts.notes.say("depth", format!("frame {}: {error}", origin.seq));
+                    self.parts.notes.say_lazily("depth", || format!("frame {}: {error}", origin.seq));
                 }
             }
             Err(error) => self.parts.notes.say("calibration", error.to_string()),
@@ -260,7 +260,7 @@ impl Perceive {
         view.fuser.distances(detections.clone(), &mut self.distances);
         for ((_, class), distance) in detections.zip(&self.distances) {
             if let Some(other) = distance.and_then(|d| Some((d, d.contradicted_by?))) {
-                self.parts.notes.say("distance", contradiction(origin.seq, class, other));
+                self.parts.notes.say_lazily("distance", || contradiction(origin.seq, class, other));
             }
             self.measured.push(distance.map(|distance| Measured {
                 surface: optical_from_vehicle.map(|t| t.inverse().apply(&distance.surface)),
@@ -280,9 +280,9 @@ impl Perceive {
         let has_lidar = self.parts.sensors.iter().any(|s| s.kind == SensorKind::Lidar);
         if newest.is_none() && has_lidar {
             let name = &self.parts.sensors[origin.sensor].name;
-            self.parts
-                .notes
-                .say("no sweep", format!("{name} frame {}: no sweep at or before it is young enough", origin.seq));
+            self.parts.notes.say_lazily("no sweep", || {
+                format!("{name} frame {}: no sweep at or before it is young enough", origin.seq)
+            });
         }
         newest
     }
