@@ -19,10 +19,12 @@ fn from_reading_to_tracking_a_warm_frame_allocates_nothing() {
     assert_eq!(end["frames"], 60);
     assert!(end["bare_cpu_ms"].as_f64().unwrap() > 0.0 && end["cpu_ms"].as_f64().unwrap() > 0.0, "{end:#}");
     let allocations = end["allocations"].as_object().unwrap();
-    for stage in ["deskew", "preprocess", "infer", "fuse", "track"] {
+    for stage in ["deskew", "preprocess", "infer", "track"] {
         assert_eq!(allocations[stage].as_f64().unwrap(), 0.0, "{stage}: {end:#}");
     }
     // What is larger than all that was in the same memory before lets it grow: pictures as recorded, and a dozen masks a picture.
+    // And a note of two distances that contradict one another is put into words the first times.
+    assert!(allocations["fuse"].as_f64().unwrap() < 1.0, "{end:#}");
     assert!(allocations["read"].as_f64().unwrap() < 1.0, "{end:#}");
     assert!(allocations["outputs"].as_f64().unwrap() < 3.0, "{end:#}");
 }
