@@ -69,7 +69,11 @@ fn rendered_streets_are_groups_of_light_and_weather() {
     }
     let recall = |i: usize| body["planted"][i]["recall"].as_f64().unwrap();
     assert_eq!(body["planted"].as_array().unwrap().len(), 7);
-    assert!(recall(0) <= recall(6), "8 px are not found more often than 64: {}", body["planted"]);
+    assert!(
+        (0..6).all(|i| recall(i) <= recall(i + 1)) && recall(6) > 0.0,
+        "larger is found as often: {}",
+        body["planted"]
+    );
     assert!(body["drift"]["recall"]["slope"].is_number(), "{}", body["drift"]);
 }
 

@@ -9,8 +9,8 @@ use ocellus_percept::image::{Image, PixelFormat};
 use super::data::Data;
 use super::subject::Subject;
 
-/// Objects planted at each size: one more than "too few" and some to spare.
-pub const EACH: usize = 40;
+/// Objects planted at each size: with a recall of a half the interval is a tenth to each side.
+pub const EACH: usize = 100;
 /// An object is cut out of a picture where it is at least this high: planted it only ever shrinks.
 const HEIGHT_MIN_PX: f64 = 64.0;
 /// A detection this much on the planted place has found it.
@@ -32,15 +32,15 @@ pub fn recall(subject: &mut Subject, data: &Data, threshold: f64) -> Result<Vec<
     let cuttings = cut_out(data, &categories)?;
     let mut outcomes = Vec::new();
     let (mut scene, mut found) = (Image::empty(), Vec::new());
-    for (s, &size_px) in SIZES_PX.iter().enumerate() {
-        for i in 0..EACH {
-            let cutting = &cuttings[i % cuttings.len()];
-            // Another picture for each size and object, the same for every network.
-            let frame = &data.frames[(i * 7 + s * 3) % data.frames.len()];
-            if frame.read(&mut scene).is_err() {
-                continue;
-            }
-            let seed = SEED + (s * EACH + i) as u64;
+    for i in 0..EACH {
+        let cutting = &cuttings[i % cuttings.len()];
+        // Another picture for each object, the same for every size and network: what differs from size to size is the size.
+        let frame = &data.frames[(i * 7) % data.frames.len()];
+        if frame.read(&mut scene).is_err() {
+            continue;
+        }
+        for size_px in SIZES_PX {
+            let seed = SEED + i as u64;
             // Too wide for this scene: no outcome.
             let Ok((planted, place)) = plant(&scene, &cutting.picture, &cutting.alpha, size_px, seed) else { continue };
             subject.look(&planted, &mut found)?;

@@ -23,7 +23,10 @@ pub fn wilson(hits: u64, n: u64) -> Option<Interval> {
     let middle = p + Z * Z / (2.0 * n);
     let half = Z * (p * (1.0 - p) / n + Z * Z / (4.0 * n * n)).sqrt();
     let whole = 1.0 + Z * Z / n;
-    Some(Interval { low: ((middle - half) / whole).max(0.0), high: ((middle + half) / whole).min(1.0) })
+    // At none and at all an end is exact, which rounding would miss.
+    let low = if hits == 0 { 0.0 } else { ((middle - half) / whole).max(0.0) };
+    let high = if p == 1.0 { 1.0 } else { ((middle + half) / whole).min(1.0) };
+    Some(Interval { low, high })
 }
 
 /// Quantile `q` (0 to 1) of ascending values, linear between neighbours; `None` where there are none.
