@@ -179,7 +179,6 @@ impl<'w> Scene<'w> {
             shadows,
             contacts,
             lamps,
-            camera_velocity: view.camera_velocity,
             camera_turn: view.camera_turn,
         };
         let truths = PixelTruths { depth: &mut out.depth_m, instance: &mut out.instance, class: &mut out.class };
@@ -206,7 +205,8 @@ impl<'w> Scene<'w> {
                 let world_from_mesh = pose.to_affine();
                 let optical_from_mesh = view.optical_from_world.then(&pose).to_affine();
                 if sphere_visible(&field, optical_from_mesh.apply(mesh.centre), mesh.radius, FAR_M) {
-                    draws.push(Draw { mesh, optical_from_mesh, world_from_mesh, velocity, instance, classes, state });
+                    let drift = view.world_from_optical.rotate_back(velocity - view.camera_velocity);
+                    draws.push(Draw { mesh, optical_from_mesh, world_from_mesh, drift, instance, classes, state });
                 }
             };
         for piece in &self.world.chunks {

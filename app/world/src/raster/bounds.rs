@@ -10,7 +10,7 @@ pub(crate) const BLOCK_COLUMNS: usize = 8;
 pub(crate) struct Bounds {
     low: Vec<f32>,
     high: Vec<f32>,
-    /// Where the search for a coordinate begins, in `high` and in `low`, by the coordinate's cell.
+    /// Where the search for a coordinate begins, in `high` and in `low`, by the coordinate's cell; never beyond its place.
     starts: Vec<[u32; 2]>,
     first: f32,
     cells_per_unit: f32,
@@ -38,11 +38,11 @@ impl Bounds {
         let (least, most) = (self.least(), self.most());
         if least < most {
             (self.first, self.cells_per_unit) = (least, CELLS as f32 / (most - least));
-            self.starts = (0..CELLS)
-                .map(|c| least + c as f32 / self.cells_per_unit)
-                .map(|v| [self.high.partition_point(|h| *h < v), self.low.partition_point(|l| *l <= v)])
-                .map(|starts| starts.map(|s| s as u32))
-                .collect();
+            // From one cell below: whatever rounding does to a coordinate's cell, its place is not before that.
+            let below = |c: usize| least + (c - 1) as f32 / self.cells_per_unit;
+            let start = |v: f32| [self.high.partition_point(|h| *h < v), self.low.partition_point(|l| *l <= v)];
+            let starts = (1..CELLS).map(|c| start(below(c)).map(|s| s as u32));
+            self.starts = std::iter::once([0; 2]).chain(starts).collect();
         }
     }
 
@@ -57,7 +57,7 @@ impl Bounds {
     }
 
     /// Indices whose range meets `low..=high`, as a half-open range.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn range(&self, low: f32, high: f32) -> (usize, usize) {
         let start = |v: f32| self.starts[(((v - self.first) * self.cells_per_unit) as usize).min(CELLS - 1)];
         let from = settled(&self.high, start(low)[0] as usize, |h| h < low);
@@ -65,14 +65,11 @@ impl Bounds {
     }
 }
 
-/// How many of the increasing `values` come before the rest, sought from `at`.
+/// How many of the increasing `values` come before the rest, sought upwards from `at`, which is not above.
 #[inline(always)]
 fn settled(values: &[f32], mut at: usize, before: impl Fn(f32) -> bool) -> usize {
     while values.get(at).is_some_and(|v| before(*v)) {
         at += 1;
-    }
-    while at > 0 && values.get(at - 1).is_some_and(|v| !before(*v)) {
-        at -= 1;
     }
     at
 }

@@ -6,23 +6,24 @@ use ocellus_percept::space::{Camera, Distortion};
 
 use super::bounds::{BLOCK_COLUMNS, Block, Bounds};
 use super::visibility::BAND_ROWS;
+use crate::math::{Vec3, wide};
 
 /// Where within its pixel each sample lies; the first is the pixel's centre and carries the truths.
 pub(crate) const SAMPLES: [[f64; 2]; 4] = [[0.0, 0.0], [0.10, -0.39], [-0.39, 0.11], [0.30, 0.29]];
 /// Undistortion stops after this many steps; mild lenses need 5 to 10.
 const STEPS_MAX: usize = 40;
+/// Points that are projected together.
+const RUN: usize = 32;
 /// Rays steeper than this (tangent of the angle to the axis, 84 degrees) are not drawn.
 const TANGENT_MAX: f64 = 10.0;
 
 /// Applies the distortion to a point of the normalised image plane.
+#[inline(always)]
 pub(crate) fn distort(distortion: &Distortion, x: f64, y: f64) -> (f64, f64) {
     let r2 = x * x + y * y;
     match distortion {
         Distortion::None => (x, y),
-        Distortion::PlumbBob([k1, k2, p1, p2, k3]) => {
-            let radial = 1.0 + r2 * (k1 + r2 * (k2 + r2 * k3));
-            tangential(x, y, r2, radial, (*p1, *p2))
-        }
+        Distortion::PlumbBob(k) => plumb_bob(k, x, y),
         Distortion::Rational([k1, k2, p1, p2, k3, k4, k5, k6]) => {
             let radial = (1.0 + r2 * (k1 + r2 * (k2 + r2 * k3))) / (1.0 + r2 * (k4 + r2 * (k5 + r2 * k6)));
             tangential(x, y, r2, radial, (*p1, *p2))
@@ -40,6 +41,14 @@ pub(crate) fn distort(distortion: &Distortion, x: f64, y: f64) -> (f64, f64) {
     }
 }
 
+#[inline(always)]
+fn plumb_bob([k1, k2, p1, p2, k3]: &[f64; 5], x: f64, y: f64) -> (f64, f64) {
+    let r2 = x * x + y * y;
+    let radial = 1.0 + r2 * (k1 + r2 * (k2 + r2 * k3));
+    tangential(x, y, r2, radial, (*p1, *p2))
+}
+
+#[inline(always)]
 fn tangential(x: f64, y: f64, r2: f64, radial: f64, p: (f64, f64)) -> (f64, f64) {
     let (p1, p2) = p;
     (x * radial + 2.0 * p1 * x * y + p2 * (r2 + 2.0 * x * x), y * radial + p1 * (r2 + 2.0 * y * y) + 2.0 * p2 * x * y)
@@ -83,6 +92,32 @@ fn newton(distortion: &Distortion, at: (f64, f64), error: (f64, f64)) -> (f64, f
         return error;
     }
     ((error.0 * j11 - error.1 * j01) / det, (error.1 * j00 - error.0 * j10) / det)
+}
+
+wide! {
+    /// Where up to [`RUN`] points fall: columns, then rows.
+    fn project_run(lens: &Lens, points: &[Vec3], pixels: &mut [[f64; RUN]; 2]) = project_all;
+}
+
+#[inline(always)]
+fn project_all(lens: &Lens, points: &[Vec3], pixels: &mut [[f64; RUN]; 2]) {
+    // The usual lens has a loop of its own: to choose for each point would keep it from vectorising.
+    match &lens.camera.distortion {
+        Distortion::PlumbBob(k) => project_each(lens, points, pixels, |x, y| plumb_bob(k, x, y)),
+        other => project_each(lens, points, pixels, |x, y| distort(other, x, y)),
+    }
+}
+
+#[inline(always)]
+fn project_each(
+    lens: &Lens,
+    points: &[Vec3],
+    [us, vs]: &mut [[f64; RUN]; 2],
+    distort: impl Fn(f64, f64) -> (f64, f64),
+) {
+    for ((p, u), v) in points.iter().zip(us).zip(vs) {
+        [*u, *v] = lens.bend(p.array().map(f64::from), &distort);
+    }
 }
 
 /// Smallest and largest ray coordinates, x and y.
@@ -148,7 +183,7 @@ impl Lens {
     }
 
     /// Pixels that rays within the box can fall on: columns then rows, half-open.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn pixels(&self, low: [f32; 2], high: [f32; 2]) -> [usize; 4] {
         let (x0, x1) = self.columns.range(low[0], high[0]);
         let (y0, y1) = self.rows.range(low[1], high[1]);
@@ -169,16 +204,35 @@ impl Lens {
 
     /// Where a point of the optical frame falls, in OpenCV's pixel coordinates. `z` must be positive. Rays the lens
     /// cannot see are bent like the last it can.
+    #[inline(always)]
     pub(crate) fn project(&self, p: [f64; 3]) -> [f64; 2] {
+        self.bend(p, |x, y| distort(&self.camera.distortion, x, y))
+    }
+
+    #[inline(always)]
+    fn bend(&self, p: [f64; 3], distort: impl Fn(f64, f64) -> (f64, f64)) -> [f64; 2] {
         let (x, y) = (p[0] / p[2], p[1] / p[2]);
-        let (dx, dy) = if x * x + y * y > self.reach * self.reach {
-            let beyond = (x * x + y * y).sqrt() / self.reach;
-            let (dx, dy) = distort(&self.camera.distortion, x / beyond, y / beyond);
-            (dx * beyond, dy * beyond)
-        } else {
-            distort(&self.camera.distortion, x, y)
-        };
-        [dx * self.camera.fx + self.camera.cx, dy * self.camera.fy + self.camera.cy]
+        // Written without branches so that many points vectorise: all that is done by 1 changes nothing.
+        let r = (x * x + y * y).sqrt();
+        let beyond = if x * x + y * y > self.reach * self.reach { r / self.reach } else { 1.0 };
+        let (dx, dy) = distort(x / beyond, y / beyond);
+        [dx * beyond * self.camera.fx + self.camera.cx, dy * beyond * self.camera.fy + self.camera.cy]
+    }
+
+    /// Smallest and largest pixel coordinates that the points fall on; `None` where there are none.
+    pub(crate) fn pixel_bounds(&self, points: &[Vec3]) -> Option<([f64; 2], [f64; 2])> {
+        let (mut low, mut high) = ([f64::INFINITY; 2], [f64::NEG_INFINITY; 2]);
+        for points in points.chunks(RUN) {
+            let mut pixels = [[0.0; RUN]; 2];
+            project_run(self, points, &mut pixels);
+            for (axis, pixels) in pixels.iter().enumerate() {
+                for &p in &pixels[..points.len()] {
+                    low[axis] = if p < low[axis] { p } else { low[axis] };
+                    high[axis] = if p > high[axis] { p } else { high[axis] };
+                }
+            }
+        }
+        (low[0] <= high[0]).then_some((low, high))
     }
 }
 

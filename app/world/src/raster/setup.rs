@@ -19,8 +19,8 @@ pub(crate) struct Draw<'a> {
     pub(crate) optical_from_mesh: Affine,
     /// World (relative to the frame's anchor, see the scene) from the mesh's own.
     pub(crate) world_from_mesh: Affine,
-    /// Velocity relative to the world, for motion blur.
-    pub(crate) velocity: Vec3,
+    /// Velocity relative to the camera's place, optical axes, for motion blur.
+    pub(crate) drift: Vec3,
     /// Instance id of part 0, 0 for the standing world; part 1 has the next one.
     pub(crate) instance: u32,
     /// Class of part 0 and of part 1, for the class mask; unused for the standing world.
@@ -83,13 +83,9 @@ pub(crate) struct Corner {
     ray: [f32; 2],
 }
 
-/// Makes a draw's triangles ready, in the mesh's order. `corners` is scratch for transformed vertices.
-pub(crate) fn prepare(lens: &Lens, draw: &Draw<'_>, index: u32, corners: &mut Vec<Corner>, out: &mut Vec<Ready>) {
-    prepare_wide(lens, draw, index, corners, out);
-}
-
 wide! {
-    fn prepare_wide(lens: &Lens, draw: &Draw<'_>, index: u32, corners: &mut Vec<Corner>, out: &mut Vec<Ready>) = prepare_all;
+    /// Makes a draw's triangles ready, in the mesh's order. `corners` is scratch for transformed vertices.
+    pub(crate) fn prepare(lens: &Lens, draw: &Draw<'_>, index: u32, corners: &mut Vec<Corner>, out: &mut Vec<Ready>) = prepare_all;
 }
 
 #[inline(always)]

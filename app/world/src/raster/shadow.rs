@@ -4,6 +4,7 @@
 
 use crate::math::{Affine, Vec3, least, most, vec3, wide};
 use crate::mesh::{Material, Mesh};
+use crate::shade::lanes::{Lane, Vec3s, whole};
 
 /// Half the side of the square that has shadows, metres.
 const REACH_M: f32 = 56.0;
@@ -219,10 +220,21 @@ impl ShadowMap {
         }
     }
 
-    /// How much of the sun reaches a surface point: 0 to 1, smooth at edges.
+    /// How much of the sun reaches each of the first `len` surface points: 0 to 1, smooth at edges.
     #[inline(always)]
-    pub(crate) fn light_at(&self, p: Vec3, n: Vec3) -> f32 {
-        let m = self.to_map(p + n * OFFSET_M);
+    pub(crate) fn light_on(&self, (points, normals, len): (&Vec3s, &Vec3s, usize), share: &mut Lane) {
+        let mut places = Vec3s::ZERO;
+        for k in 0..whole(len) {
+            places.set(k, self.to_map(points.get(k) + normals.get(k) * OFFSET_M));
+        }
+        for (k, share) in share.iter_mut().enumerate().take(len) {
+            *share = self.light_at(places.get(k));
+        }
+    }
+
+    /// The same at a place of the map.
+    #[inline(always)]
+    fn light_at(&self, m: Vec3) -> f32 {
         let (fx, fy) = (m.x - 0.5, m.y - 0.5);
         let (x, y) = (crate::math::floor_i32(fx), crate::math::floor_i32(fy));
         if x < 0 || y < 0 || x as usize + 1 >= self.side || y as usize + 1 >= self.side {

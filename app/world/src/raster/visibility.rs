@@ -7,13 +7,13 @@ use rayon::prelude::*;
 use super::bounds::BLOCK_COLUMNS;
 use super::lens::Lens;
 use super::setup::{Corner, Draw, NEAR_M, Ready, prepare};
-use crate::math::wide;
+use crate::math::{most, wide};
 
 /// Rows handled together by one task; also the unit of parallel shading. Small: most of a street lies in a few rows
 /// around the horizon.
 pub(crate) const BAND_ROWS: usize = 8;
-/// Samples side by side from which wide registers pay: what does not fill them is done one by one.
-const WIDE_SAMPLES: usize = 32;
+/// Samples side by side that are tested together for a small triangle.
+const WINDOW: usize = 16;
 /// No triangle.
 pub(crate) const NOTHING: u32 = u32::MAX;
 
@@ -131,23 +131,54 @@ fn cover_columns(
     columns: Range<usize>,
     target: (&mut [f32], &mut [u32]),
 ) {
-    if columns.len() * place.1.samples >= WIDE_SAMPLES {
-        cover_rows(ready, index, place, columns, target);
-    } else if !columns.is_empty() {
-        cover_narrow(ready, index, place, columns, target);
+    let (samples, row) = (columns.len() * place.1.samples, place.1.width * place.1.samples);
+    match samples {
+        0 => {}
+        1..=WINDOW if row >= WINDOW => cover_window(ready, index, place, columns, target),
+        _ => cover_rows(ready, index, place, columns, target),
     }
 }
 
-/// The same for few columns, in narrow registers on every processor.
-#[inline(never)]
-fn cover_narrow(
+/// The same for the few columns of a small triangle: in each row one window of samples that holds them all, which
+/// costs less than to begin and end a row of any length.
+#[inline(always)]
+fn cover_window(
     ready: &Ready,
     index: u32,
-    place: (usize, &Lens),
+    (band, lens): (usize, &Lens),
     columns: Range<usize>,
-    target: (&mut [f32], &mut [u32]),
+    (z, seen): (&mut [f32], &mut [u32]),
 ) {
-    cover_rows(ready, index, place, columns, target);
+    let (row, start) = (lens.width * lens.samples, band * BAND_ROWS);
+    let (y0, y1) = ((ready.y[0] as usize).max(start), (ready.y[1] as usize).min(start + BAND_ROWS));
+    let (x0, x1) = (columns.start * lens.samples, columns.end * lens.samples);
+    let lanes = if x1 - x0 <= WINDOW / 2 { WINDOW / 2 } else { WINDOW };
+    let first = x0.min(row - lanes);
+    // Of the window's other samples none is near enough.
+    let (from, to) = ((x0 - first) as u32, (x1 - first) as u32);
+    let ours = |k: usize| (k as u32 >= from) & ((k as u32) < to);
+    let nearest: [f32; WINDOW] = std::array::from_fn(|k| if ours(k) { 0.0 } else { f32::INFINITY });
+    for y in y0..y1 {
+        let (source, target) = (y * row + first, (y - start) * row + first);
+        let rays = lens.rays[0][source..source + lanes].iter().zip(&lens.rays[1][source..source + lanes]);
+        let target = z[target..target + lanes].iter_mut().zip(&mut seen[target..target + lanes]);
+        for (((x, y), (z, seen)), nearest) in rays.zip(target).zip(&nearest) {
+            let (hit, inverse) = hit(ready, *x, *y, most(*z, *nearest));
+            *z = if hit { inverse } else { *z };
+            *seen = if hit { index } else { *seen };
+        }
+    }
+}
+
+/// Whether a ray meets the triangle before what is at the inverse depth `z`, and at which.
+#[inline(always)]
+fn hit(ready: &Ready, x: f32, y: f32, z: f32) -> (bool, f32) {
+    let [e0, e1, e2] = ready.e;
+    let b0 = e0.x * x + e0.y * y + e0.z;
+    let b1 = e1.x * x + e1.y * y + e1.z;
+    let b2 = e2.x * x + e2.y * y + e2.z;
+    let inverse = b0 + b1 + b2;
+    ((b0 >= 0.0) & (b1 >= 0.0) & (b2 >= 0.0) & (inverse > z) & (inverse < 1.0 / NEAR_M), inverse)
 }
 
 #[inline(always)]
@@ -161,7 +192,6 @@ fn cover_rows(
     let (row, start) = (lens.width * lens.samples, band * BAND_ROWS);
     let (y0, y1) = ((ready.y[0] as usize).max(start), (ready.y[1] as usize).min(start + BAND_ROWS));
     let (x0, x1) = (columns.start * lens.samples, columns.end * lens.samples);
-    let [e0, e1, e2] = ready.e;
     for y in y0..y1 {
         let source = y * row + x0..y * row + x1;
         let target = (y - start) * row + x0..(y - start) * row + x1;
@@ -169,11 +199,7 @@ fn cover_rows(
         let (z, seen) = (&mut z[target.clone()], &mut seen[target]);
         // Written without branches so that it vectorises: most samples of a box are tested in vain.
         for (((x, y), z), seen) in xs.iter().zip(ys).zip(z.iter_mut()).zip(seen.iter_mut()) {
-            let b0 = e0.x * x + e0.y * y + e0.z;
-            let b1 = e1.x * x + e1.y * y + e1.z;
-            let b2 = e2.x * x + e2.y * y + e2.z;
-            let inverse = b0 + b1 + b2;
-            let hit = (b0 >= 0.0) & (b1 >= 0.0) & (b2 >= 0.0) & (inverse > *z) & (inverse < 1.0 / NEAR_M);
+            let (hit, inverse) = hit(ready, *x, *y, *z);
             *z = if hit { inverse } else { *z };
             *seen = if hit { index } else { *seen };
         }

@@ -1,12 +1,15 @@
-//! From visible triangles to radiance: interpolation, materials, light, haze; a band of rows at a time.
+//! From visible triangles to radiance: interpolation, then materials, then light; a band of rows at a time.
 
 pub(crate) mod contact;
 mod facade;
 mod ground;
 pub(crate) mod lamps;
+pub(crate) mod lanes;
 pub(crate) mod light;
+mod lit;
 mod plain;
 pub(crate) mod post;
+mod road;
 mod sky;
 mod surface;
 mod vehicle;
@@ -22,7 +25,9 @@ use crate::raster::visibility::{BAND_ROWS, Visibility};
 use crate::scenario::RoadSpec;
 use contact::Contacts;
 use lamps::Lamps;
+use lanes::{LANES, Vec3s};
 use light::Light;
+use lit::{Geometry, Surfaces};
 use surface::{Answer, Point, Setting};
 
 /// Everything the shading of one frame needs.
@@ -38,9 +43,14 @@ pub(crate) struct Frame<'a> {
     pub(crate) shadows: &'a ShadowMap,
     pub(crate) contacts: &'a Contacts,
     pub(crate) lamps: &'a Lamps,
-    /// Velocity of the camera in the world and its turning rate in the optical frame.
-    pub(crate) camera_velocity: Vec3,
+    /// Turning rate of the camera in the optical frame.
     pub(crate) camera_turn: Vec3,
+}
+
+impl Frame<'_> {
+    fn setting(&self) -> Setting<'_> {
+        Setting { light: self.light, road: self.road, seed: self.seed }
+    }
 }
 
 /// What shading writes, row-major.
@@ -96,38 +106,103 @@ fn shade_pixels(
     truths: PixelTruths<'_>,
 ) {
     let PixelTruths { depth, instance, class } = truths;
+    let mut run = Run {
+        surfaces: Surfaces::new(),
+        road: road::Places::new(),
+        road_at: [0; LANES],
+        shares: [Share::default(); LANES],
+    };
+    colour.fill(Vec3::ZERO);
     for i in 0..colour.len() {
-        let at = start + i;
-        colour[i] = pixel(frame, seen, at);
-        (depth[i], instance[i], class[i], motion[i]) = truth(frame, seen, at);
+        pixel(frame, seen, (start, i), &mut run, colour);
+        (depth[i], instance[i], class[i], motion[i]) = truth(frame, seen, start + i);
+    }
+    run.finish(frame, colour);
+}
+
+/// Samples that are shaded side by side, and the pixels they are of.
+struct Run {
+    surfaces: Surfaces,
+    /// Those of the surfaces that are road, and which they are.
+    road: road::Places,
+    road_at: [usize; LANES],
+    shares: [Share; LANES],
+}
+
+/// What a sample is of its pixel: the pixel's colour so far and the sample's times `weight` are added, then times `scale`.
+#[derive(Debug, Clone, Copy, Default)]
+struct Share {
+    pixel: u32,
+    weight: f32,
+    scale: f32,
+}
+
+impl Run {
+    /// Adds a sample's colour to its pixel, now or with others later.
+    #[inline(always)]
+    fn add(&mut self, frame: &Frame<'_>, (id, d): (Option<&Ready>, Vec3), share: Share, colour: &mut [Rgb]) {
+        self.shares[self.surfaces.len] = share;
+        match id {
+            _ if d.x.is_nan() => self.surfaces.push_glow(Vec3::ZERO),
+            Some(ready) => surface(frame, ready, d, self),
+            None => self.surfaces.push_glow(sky::sky(frame.light, frame.world_from_optical.rotate(d).unit())),
+        }
+        if self.surfaces.len == LANES {
+            self.finish(frame, colour);
+        }
+    }
+
+    /// Shades the samples and adds them to their pixels, in order.
+    #[inline(always)]
+    fn finish(&mut self, frame: &Frame<'_>, colour: &mut [Rgb]) {
+        let mut albedo = Vec3s::ZERO;
+        let setting = frame.setting();
+        self.road.albedo(&setting, &mut albedo);
+        for (k, at) in self.road_at[..self.road.len].iter().enumerate() {
+            let answer = self.road.answer(k, &setting, albedo.get(k));
+            self.surfaces.albedo.set(*at, answer.albedo);
+            self.surfaces.gloss[*at] = answer.gloss;
+        }
+        self.road.len = 0;
+        self.surfaces.light(frame);
+        for (k, share) in self.shares[..self.surfaces.len].iter().enumerate() {
+            let pixel = &mut colour[share.pixel as usize];
+            *pixel = (*pixel + self.surfaces.colour.get(k) * share.weight) * share.scale;
+        }
+        self.surfaces.len = 0;
     }
 }
 
 /// Mean radiance of a pixel's samples; samples that see the same thing are shaded once.
 #[inline(always)]
-fn pixel(frame: &Frame<'_>, seen: &Visibility, at: usize) -> Rgb {
+fn pixel(frame: &Frame<'_>, seen: &Visibility, (start, i): (usize, usize), run: &mut Run, colour: &mut [Rgb]) {
+    let at = start + i;
     let ids = seen.seen(at);
-    let alone = ids.iter().all(|id| *id == ids[0]);
+    let alone = match ids {
+        // The usual number, without a loop.
+        [a, b, c, d] => (a == b) & (a == c) & (a == d),
+        _ => ids.iter().all(|id| *id == ids[0]),
+    };
+    let of = |s: usize| (seen.ready.get(ids[s] as usize), ray(frame.lens, s, at));
+    if alone {
+        run.add(frame, of(0), Share { pixel: i as u32, weight: 1.0, scale: 1.0 }, colour);
+        return;
+    }
     let mut keys = [u64::MAX; 4];
-    if !alone {
-        for (key, id) in keys.iter_mut().zip(ids) {
-            *key = kind_of(frame, seen, *id);
-        }
+    for (key, id) in keys.iter_mut().zip(ids) {
+        *key = kind_of(frame, seen, *id);
     }
     let samples = ids.len();
-    let mut sum = Vec3::ZERO;
+    let mut left = samples;
     for s in 0..samples {
         if keys[..s].contains(&keys[s]) {
             continue;
         }
-        let colour = sample(frame, seen, at, s);
-        if alone {
-            return colour;
-        }
         let weight = keys[s..samples].iter().filter(|k| **k == keys[s]).count();
-        sum += colour * weight as f32;
+        left -= weight;
+        let scale = if left == 0 { 1.0 / samples as f32 } else { 1.0 };
+        run.add(frame, of(s), Share { pixel: i as u32, weight: weight as f32, scale }, colour);
     }
-    sum * (1.0 / samples as f32)
 }
 
 /// Samples of one kind look alike: same mesh, material and part.
@@ -142,18 +217,6 @@ fn kind_of(frame: &Frame<'_>, seen: &Visibility, id: u32) -> u64 {
 fn ray(lens: &Lens, sample: usize, at: usize) -> Vec3 {
     let at = at * lens.samples + sample;
     vec3(lens.rays[0][at], lens.rays[1][at], 1.0)
-}
-
-#[inline(always)]
-fn sample(frame: &Frame<'_>, seen: &Visibility, at: usize, s: usize) -> Rgb {
-    let d = ray(frame.lens, s, at);
-    if d.x.is_nan() {
-        return Vec3::ZERO;
-    }
-    match seen.ready.get(seen.seen(at)[s] as usize) {
-        Some(ready) => surface(frame, ready, d),
-        None => sky::sky(frame.light, frame.world_from_optical.rotate(d).unit()),
-    }
 }
 
 #[inline(always)]
@@ -172,9 +235,8 @@ fn truth(frame: &Frame<'_>, seen: &Visibility, at: usize) -> (f32, u16, u8, [f32
 /// Movement in the picture of what a pixel sees, pixels per second.
 #[inline(always)]
 fn motion(frame: &Frame<'_>, draw: &Draw<'_>, d: Vec3, z: f32) -> [f32; 2] {
-    let relative = frame.world_from_optical.rotate_back(draw.velocity - frame.camera_velocity);
     let p = d * z;
-    let v = relative - frame.camera_turn.cross(p);
+    let v = draw.drift - frame.camera_turn.cross(p);
     let scale = 1.0 / z;
     let camera = &frame.lens.camera;
     [(v.x - d.x * v.z) * scale * camera.fx as f32, (v.y - d.y * v.z) * scale * camera.fy as f32]
@@ -213,7 +275,7 @@ pub(crate) fn semantic(material: Material) -> Semantic {
 }
 
 #[inline(always)]
-fn surface(frame: &Frame<'_>, ready: &Ready, d: Vec3) -> Rgb {
+fn surface(frame: &Frame<'_>, ready: &Ready, d: Vec3, run: &mut Run) {
     let draw = &frame.draws[ready.draw as usize];
     let tri: &Tri = &draw.mesh.tris[ready.tri as usize];
     let w = [ready.e[0].dot(d), ready.e[1].dot(d), ready.e[2].dot(d)];
@@ -239,16 +301,21 @@ fn surface(frame: &Frame<'_>, ready: &Ready, d: Vec3) -> Rgb {
         foot: z / frame.lens.camera.fx as f32,
         facing: n.dot(to_eye).max(0.02),
     };
-    let setting = Setting { light: frame.light, road: frame.road, seed: frame.seed };
-    let answer = material(tri.material, &point, &setting);
+    let answer = material(tri.material, &point, &frame.setting());
     let at = frame.world_from_optical.t + sight * z;
-    lit(frame, tri.material, answer, Geometry { at, n, to_eye, distance: z * length })
+    if tri.material == Material::Road {
+        run.road_at[run.road.len] = run.surfaces.len;
+        run.road.push(uv, point.foot, point.facing);
+    }
+    run.surfaces.push(tri.material, Geometry { at, n, to_eye, distance: z * length }, answer);
 }
 
 #[inline(always)]
 fn material(material: Material, p: &Point<'_>, at: &Setting<'_>) -> Answer {
     let answer = match material {
-        Material::Road | Material::Sidewalk | Material::Kerb | Material::Land => {
+        // The road's comes later, for a run at a time.
+        Material::Road => return Answer::matt(Vec3::ZERO),
+        Material::Sidewalk | Material::Kerb | Material::Land => {
             return ground::ground(material, p, at);
         }
         Material::Facade => facade::facade(p, at),
@@ -271,63 +338,4 @@ fn material(material: Material, p: &Point<'_>, at: &Setting<'_>) -> Answer {
         Material::Hair | Material::Plastic => plain::plain(p),
     };
     if at.light.snow > 0.0 { ground::snow_on(answer, p.local_n.z, at) } else { answer }
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Geometry {
-    at: Vec3,
-    n: Vec3,
-    to_eye: Vec3,
-    distance: f32,
-}
-
-#[inline(always)]
-fn lit(frame: &Frame<'_>, material: Material, answer: Answer, g: Geometry) -> Rgb {
-    let light = frame.light;
-    let flat = matches!(material, Material::Road | Material::Sidewalk | Material::Kerb | Material::Land);
-    let mut incoming = light.ambient(g.n);
-    if flat {
-        incoming = incoming * frame.contacts.open(g.at);
-    }
-    let toward = g.n.dot(light.to_sun);
-    let mut sun = 0.0;
-    if frame.shadows.lit && toward > 0.0 {
-        sun = frame.shadows.light_at(g.at, g.n);
-        incoming += light.sun * (toward * sun);
-    }
-    if material == Material::Leaf {
-        // Leaves let some light through.
-        incoming += light.sun * (0.18 * (0.5 + 0.5 * toward.abs()));
-    }
-    if light.lamps_on || light.night {
-        incoming += frame.lamps.on(g.at, g.n);
-    }
-    let mut colour = answer.albedo.times(incoming) + answer.glow;
-    if answer.gloss > 0.02 {
-        colour += mirrored(light, answer.gloss, &g, sun);
-    }
-    colour.mix(light.haze, light.haze_share(g.distance))
-}
-
-/// The mirror-like part: sky, horizon and sun in a smooth surface.
-#[inline(always)]
-fn mirrored(light: &Light, gloss: f32, g: &Geometry, sun: f32) -> Rgb {
-    let cosine = g.n.dot(g.to_eye).max(0.0);
-    let m = 1.0 - cosine;
-    let fresnel = 0.05 + 0.95 * m * m * m * m * m;
-    let r = g.n * (2.0 * cosine) - g.to_eye;
-    let up = r.z;
-    let sky = light.horizon.mix(light.zenith, up.clamp(0.0, 1.0));
-    // Below and just above the horizon the street itself is mirrored, darker than the sky.
-    let street = light.bounce * 0.8;
-    let seen = street.mix(sky, crate::math::smoothstep(-0.02, 0.28, up));
-    let mut colour = seen * (fresnel * gloss);
-    let glint = r.dot(light.to_sun);
-    if sun > 0.0 && glint > 0.9 {
-        let t = (glint - 0.9) * 10.0;
-        let t4 = t * t * t * t;
-        let t16 = t4 * t4 * t4 * t4;
-        colour += light.sun * (t16 * t16 * 3.0 * gloss * gloss * sun);
-    }
-    colour
 }

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::collision::{Mover, time_to_touch};
 use super::tags::{DistanceBand, OcclusionLevel};
 use crate::actors::{EGO_CENTRE_AHEAD_M, EGO_SIZE_M};
-use crate::math::{Affine, Pose, Vec3, wide};
+use crate::math::{Affine, Pose, Vec3, vec3, wide};
 use crate::mesh::Mesh;
 use crate::raster::lens::Lens;
 use crate::raster::setup::{Draw, NEAR_M, Ready};
@@ -307,30 +307,26 @@ impl Base<'_> {
 
 /// Box around everything of the part that lies before the camera; `None` where nothing does.
 fn full_box(lens: &Lens, mesh: &Mesh, optical_from_mesh: &Affine, part: usize) -> Option<BoxPx> {
-    let (mut low, mut high) = ([f64::INFINITY; 2], [f64::NEG_INFINITY; 2]);
-    let mut add = |p: Vec3| {
-        // Pixel coordinates of boxes have the first pixel's corner at 0, the camera's have its centre there.
-        let [u, v] = lens.project(p.array().map(f64::from)).map(|c| c + 0.5);
-        low = [low[0].min(u), low[1].min(v)];
-        high = [high[0].max(u), high[1].max(v)];
-    };
     let places: Vec<Vec3> = mesh.verts.iter().map(|v| optical_from_mesh.apply(v.p)).collect();
+    let before = |p: &Vec3| p.z >= NEAR_M;
+    let cut = !places.iter().all(before);
     // Triangles share corners.
-    let mut added = vec![false; places.len()];
+    let mut ours = vec![false; places.len()];
+    let mut seen = Vec::with_capacity(places.len());
     for tri in mesh.tris.iter().filter(|t| usize::from(t.part) == part) {
-        let v = tri.v.map(|i| places[i as usize]);
-        for i in 0..3 {
-            let (a, b) = (v[i], v[(i + 1) % 3]);
-            if a.z >= NEAR_M && !std::mem::replace(&mut added[tri.v[i] as usize], true) {
-                add(a);
-            }
-            if (a.z >= NEAR_M) != (b.z >= NEAR_M) {
-                add(a.mix(b, (NEAR_M - a.z) / (b.z - a.z)).max(crate::math::vec3(f32::MIN, f32::MIN, NEAR_M)));
-            }
+        tri.v.iter().for_each(|i| ours[*i as usize] = true);
+        if cut {
+            let [a, b, c] = tri.v.map(|i| places[i as usize]);
+            let crossing = [(a, b), (b, c), (c, a)].into_iter().filter(|(a, b)| before(a) != before(b));
+            let at_near = |(a, b): (Vec3, Vec3)| a.mix(b, (NEAR_M - a.z) / (b.z - a.z));
+            seen.extend(crossing.map(|edge| at_near(edge).max(vec3(f32::MIN, f32::MIN, NEAR_M))));
         }
     }
-    let px = |v: f64| v as f32;
-    (low[0] <= high[0]).then(|| BoxPx { x0: px(low[0]), y0: px(low[1]), x1: px(high[0]), y1: px(high[1]) })
+    seen.extend(places.iter().zip(&ours).filter(|(p, ours)| **ours && before(p)).map(|(p, _)| *p));
+    let (low, high) = lens.pixel_bounds(&seen)?;
+    // Pixel coordinates of boxes have the first pixel's corner at 0, the camera's have its centre there.
+    let px = |v: f64| (v + 0.5) as f32;
+    Some(BoxPx { x0: px(low[0]), y0: px(low[1]), x1: px(high[0]), y1: px(high[1]) })
 }
 
 fn truncation(full: &BoxPx, lens: &Lens) -> f32 {
