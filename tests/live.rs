@@ -84,16 +84,21 @@ fn assert_in_order(folder: &Path) {
     assert!(backwards <= late, "{backwards} steps back, {late} counted: {stamps:?}");
 }
 
-fn signal(child: &Child, name: &str) {
+pub fn signal(child: &Child, name: &str) {
     let status = Command::new("kill").args([format!("-{name}"), child.id().to_string()]).status().unwrap();
     assert!(status.success());
 }
 
 /// Waits until `there` holds; fails after half a minute.
-fn wait_for(what: &str, mut there: impl FnMut() -> bool) {
+fn wait_for(what: &str, there: impl FnMut() -> bool) {
+    wait_long_for(Duration::from_secs(30), what, there);
+}
+
+/// Waits so long until `there` holds.
+pub fn wait_long_for(most: Duration, what: &str, mut there: impl FnMut() -> bool) {
     let started = Instant::now();
     while !there() {
-        assert!(started.elapsed() < Duration::from_secs(30), "{what} did not come");
+        assert!(started.elapsed() < most, "{what} did not come");
         std::thread::sleep(Duration::from_millis(50));
     }
 }

@@ -13,6 +13,7 @@ mod eval;
 #[cfg(feature = "train")]
 mod experiment;
 mod faults;
+mod governor;
 mod label;
 mod lidar;
 mod live;

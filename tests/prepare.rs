@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::{Said, ocellus, root};
+use crate::support::{Said, ocellus, real_data, root};
 
 /// The folder of the second provider's library; `None`, said aloud, where nobody named one.
 fn second_library() -> Option<PathBuf> {
@@ -271,4 +271,64 @@ fn a_second_provider_is_prepared_run_refused_and_stood_in_for() {
     let said = go("run", &half);
     assert_eq!(said.code, 0, "{}\n{}", said.out, said.err);
     assert!(said.err.contains("fallback:") && said.err.contains("openvino (fp32)"), "{}", said.err);
+}
+
+/// With OpenVINO: a network of which it takes a part alone. Both run their share, which `prepare` and `inspect` tell.
+#[test]
+fn a_provider_that_takes_a_part_of_a_network_leaves_the_rest_to_the_cpu_and_that_is_told() {
+    let Some(library) = second_library() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let net = folder.path().join("net.onnx");
+    fs::copy(network("yolov8_nonsquare_partly.onnx"), &net).unwrap();
+    let launch = launch(folder.path(), "providers = [\"openvino\", \"cpu\"]", "");
+    let library = library.display().to_string();
+    let set = format!("runtime.ort_lib=\"{library}\"");
+    let said = call("prepare", &launch, &["--json", "--set", &set]);
+    assert_eq!(said.code, 0, "{}\n{}", said.out, said.err);
+    let nodes = &prepared(&said)["engines"][0]["measured"]["warm"]["providers"]["nodes"];
+    let share = |name: &str| nodes[name]["share"].as_f64().unwrap();
+    let (theirs, rest) = (share("OpenVINOExecutionProvider"), share("CPUExecutionProvider"));
+    assert!(theirs > 0.0 && rest > 0.0 && (theirs + rest - 1.0).abs() < 1e-9, "{nodes:#}");
+    let said = call("run", &launch, &["--set", &set]);
+    assert_eq!(said.code, 0, "{}\n{}", said.out, said.err);
+    assert!(said.err.contains("net on openvino") && said.err.contains("self-check"), "{}", said.err);
+
+    let arguments = ["inspect", net.to_str().unwrap(), "--provider", "openvino", "--ort-lib", &library, "--json"];
+    let said = ocellus(arguments);
+    let page: Value = serde_json::from_str(&said.out).unwrap_or_else(|e| panic!("{e}: {}\n{}", said.out, said.err));
+    let shares = &page["shares"];
+    let fell: Vec<&str> =
+        shares["fell_off"].as_array().unwrap().iter().map(|n| n["operator"].as_str().unwrap()).collect();
+    assert!(fell.contains(&"Hardmax"), "{shares:#}");
+    let macs = shares["macs_share"].as_object().unwrap().values().map(|share| share.as_f64().unwrap());
+    assert!((macs.sum::<f64>() + shares["macs_unknown"].as_f64().unwrap() - 1.0).abs() < 1e-9, "{shares:#}");
+}
+
+/// With OpenVINO on a processor with half floats, asked for them behind the launch file's back: boxes differ, and it is not taken.
+#[test]
+fn an_engine_whose_boxes_differ_is_refused_with_a_table_and_its_pictures_kept() {
+    let (Some(library), Some(pictures)) = (second_library(), real_data("coco_tiny/val2017")) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let options = "providers = [\"openvino\"]\n[model.options.openvino]\n\
+                   load_config = '{\"CPU\": {\"INFERENCE_PRECISION_HINT\": \"bf16\"}}'";
+    let launch = launch(folder.path(), options, "");
+    let net = real_data("detectors/yolox_nano.onnx").unwrap();
+    let set = [
+        format!("runtime.ort_lib=\"{}\"", library.display()),
+        format!("model.0.path=\"{}\"", net.display()),
+        format!("engines.golden=\"{}\"", pictures.display()),
+        "engines.frames=4".to_owned(),
+    ];
+    let more: Vec<&str> = set.iter().flat_map(|set| ["--set", set.as_str()]).collect();
+    let said = call("prepare", &launch, &more);
+    if said.code == 0 {
+        println!("not run: this processor has no bfloat16");
+        return;
+    }
+    assert_eq!(said.code, 4, "{}\n{}", said.out, said.err);
+    assert!(said.out.contains("self-check failed") && said.out.contains("picture  boxes  matched"), "{}", said.out);
+    assert!(whys(folder.path())[0].contains("of the CPU's"), "{:?}", whys(folder.path()));
+    let aside = fs::read_dir(folder.path().join("cache/aside")).unwrap().next().unwrap().unwrap().path();
+    assert!(fs::read_dir(aside.join("golden")).unwrap().count() >= 4, "the pictures are kept");
+    assert!(aside.join("build").is_dir(), "and what it said of them");
 }

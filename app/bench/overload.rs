@@ -75,7 +75,8 @@ fn once(drive: &Arc<dyn Drive>, model: &Path, seconds: f64) -> Result<Overload> 
     file.live.seconds = Some(seconds);
     let slow = FaultKind::SlowNetwork;
     let ms = Some(SLOWER_MS);
-    file.faults.make = vec![FaultTable { fault: slow, sensor: None, at_s: None, for_s: None, chance: None, ms }];
+    file.faults.make =
+        vec![FaultTable { fault: slow, sensor: None, at_s: None, for_s: None, chance: None, ms, model: None }];
     file.output.dir = Some(scratch.path().to_owned());
     file.model = vec![ModelTable { path: Some(model.to_owned()), ..ModelTable::default() }];
     let summary = wire::run_live_quietly(&Plan::from_file(&file)?, vec![Arc::new(played) as Arc<dyn Drive>])?;

@@ -102,7 +102,11 @@ pub fn prepare(
                 // A cache that cannot be written will not get better with the next network.
                 Err(error) if error.downcast_ref::<ocellus_infer::engine::StoreError>().is_some() => return Err(error),
                 Err(error) if exit::code_of(&error) == 2 => return Err(error),
-                Err(error) => (State::Failed(format!("{error:#}")), None),
+                Err(error) => {
+                    // A full disk fails a build anywhere, and takes no word of why.
+                    store.check_room()?;
+                    (State::Failed(format!("{error:#}")), None)
+                }
             };
             engines.push(Prepared { ask, folder, state });
         }

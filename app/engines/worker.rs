@@ -107,6 +107,7 @@ fn failure(status: &ExitStatus, log: &str) -> anyhow::Error {
         ),
         Some(signal) => anyhow!("its process crashed (signal {signal}); it said last:\n{said}"),
         // One line, without the word that begins it.
+        None if said.is_empty() => anyhow!("its process ended with {status} and said nothing"),
         None => anyhow!("{}", said.strip_prefix("error: ").unwrap_or(&said).to_owned()),
     }
 }

@@ -1,10 +1,13 @@
 //! `[faults]`: what is made to go wrong in a live run, so that it can be seen what comes of it. Seeded: the same file
 //! makes the same faults at the same frames.
 
+use std::path::Path;
+
 use anyhow::{Result, anyhow};
 use serde::{Deserialize, Serialize};
 
 use super::live::number;
+use super::plan::{is_called, listed};
 
 /// A day: no fault begins later.
 const AT_S_MAX: f64 = 86_400.0;
@@ -38,6 +41,8 @@ pub struct FaultTable {
     pub chance: Option<f64>,
     /// Milliseconds, of a delay, a slow stage or network, or a jump of the clock.
     pub ms: Option<f64>,
+    /// The network that is slow; every one where absent.
+    pub model: Option<String>,
 }
 
 /// Kinds of fault.
@@ -62,7 +67,7 @@ pub enum FaultKind {
     Stall,
     /// Preparing a frame takes `ms` longer.
     SlowStage,
-    /// Every network takes `ms` longer to answer.
+    /// Every network, or one, takes `ms` longer to answer.
     SlowNetwork,
     /// Preparing a frame panics.
     Panic,
@@ -70,6 +75,8 @@ pub enum FaultKind {
     FullDisk,
     /// The sensor's clock is off by `ms`.
     ClockJump,
+    /// The computer says that it is held down, for its heat.
+    HeldDown,
 }
 
 /// The faults of a run.
@@ -96,18 +103,21 @@ pub struct Fault {
     pub chance: f64,
     /// Milliseconds.
     pub ms: f64,
+    /// Index of the network that is slow; every one where `None`.
+    pub model: Option<usize>,
 }
 
 impl FaultPlan {
-    pub(super) fn from_table(table: &FaultsTable) -> Result<Self> {
-        let make =
-            table.make.iter().enumerate().map(|(i, fault)| Fault::from_table(i, fault)).collect::<Result<_>>()?;
+    /// Validates the table of a launch file with networks of these paths.
+    pub(super) fn from_table(table: &FaultsTable, networks: &[&Path]) -> Result<Self> {
+        let make = table.make.iter().enumerate().map(|(i, fault)| Fault::from_table(i, fault, networks));
+        let make = make.collect::<Result<_>>()?;
         Ok(Self { seed: table.seed.unwrap_or(0), make })
     }
 }
 
 impl Fault {
-    fn from_table(index: usize, table: &FaultTable) -> Result<Self> {
+    fn from_table(index: usize, table: &FaultTable, networks: &[&Path]) -> Result<Self> {
         let key = |name: &str| format!("faults.make.{index}.{name}");
         use FaultKind::{ClockJump, Delay, SlowNetwork, SlowStage};
         let needs_ms = matches!(table.fault, Delay | SlowStage | SlowNetwork | ClockJump);
@@ -115,6 +125,13 @@ impl Fault {
             let verb = if needs_ms { "is missing" } else { "has no meaning for this fault" };
             return Err(anyhow!("{} {verb}", key("ms")));
         }
+        if table.model.is_some() && table.fault != SlowNetwork {
+            return Err(anyhow!("{} has no meaning for this fault", key("model")));
+        }
+        let called = |name: &String| {
+            let index = networks.iter().position(|path| is_called(path, name));
+            index.ok_or_else(|| anyhow!("{}: {name} is none of {}", key("model"), listed(networks)))
+        };
         let low = if table.fault == FaultKind::ClockJump { -MS_MAX } else { 0.0 };
         let from_s = number(&key("at_s"), table.at_s, 0.0, (0.0, AT_S_MAX))?;
         let for_s = number(&key("for_s"), table.for_s, f64::INFINITY, (0.0, f64::INFINITY))?;
@@ -125,6 +142,7 @@ impl Fault {
             to_s: from_s + for_s,
             chance: number(&key("chance"), table.chance, 1.0, (0.0, 1.0))?,
             ms: number(&key("ms"), table.ms, 0.0, (low, MS_MAX))?,
+            model: table.model.as_ref().map(called).transpose()?,
         })
     }
 }

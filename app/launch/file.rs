@@ -12,6 +12,7 @@ use super::can::CanTable;
 use super::clips::ClipsTable;
 use super::engines::{EnginesTable, Fallback};
 use super::faults::FaultsTable;
+use super::governor::GovernorTable;
 use super::live::{CameraTable, LidarTable, LivePlan, LiveTable, LiveTables};
 use super::text;
 use crate::exit;
@@ -35,6 +36,9 @@ pub struct LaunchFile {
     /// `[live]`: how live sensors are run.
     #[serde(default)]
     pub live: LiveTable,
+    /// `[governor]`: what a live run may do less of.
+    #[serde(default)]
+    pub governor: GovernorTable,
     /// `[faults]`: what is made to go wrong.
     #[serde(default)]
     pub faults: FaultsTable,
@@ -125,6 +129,8 @@ pub struct ModelTable {
     /// What may stand in where its engine is not to be trusted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fallback: Vec<Fallback>,
+    /// Asked only in steps of the governor that name it.
+    pub spare: Option<bool>,
     /// `[model.options.<provider>]`: handed to the provider as it stands.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub options: BTreeMap<String, toml::Table>,
@@ -214,7 +220,8 @@ impl LaunchFile {
 
     /// The live sensors alone, for what needs nothing else. Errors carry exit code 2.
     pub fn live_plan(&self) -> Result<Option<LivePlan>> {
-        let tables = LiveTables { live: &self.live, cameras: &self.camera, lidars: &self.lidar, faults: &self.faults };
+        let (live, cameras, lidars, faults) = (&self.live, &self.camera, &self.lidar, &self.faults);
+        let tables = LiveTables { live, cameras, lidars, faults, models: &self.model };
         LivePlan::from_tables(&tables).map_err(exit::usage)
     }
 

@@ -14,6 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use super::camera as real;
 use super::faults::{FaultPlan, FaultsTable};
+use super::file::ModelTable;
+use super::plan::network_paths;
 use super::udp::UdpPlan;
 
 /// Ticks a second where no frame comes: the first is out within 300 ms of a loss, and the jitter of a sensor at 10 Hz makes none.
@@ -190,12 +192,14 @@ pub struct LiveTables<'a> {
     pub lidars: &'a [LidarTable],
     /// `[faults]`
     pub faults: &'a FaultsTable,
+    /// `[[model]]`, which faults may name.
+    pub models: &'a [ModelTable],
 }
 
 impl LivePlan {
     /// Validates the tables; `None` where no sensor is live.
     pub fn from_tables(tables: &LiveTables<'_>) -> Result<Option<Self>> {
-        let LiveTables { live, cameras, lidars, faults } = tables;
+        let LiveTables { live, cameras, lidars, faults, models } = tables;
         if cameras.is_empty() && lidars.is_empty() {
             if **live != LiveTable::default() || **faults != FaultsTable::default() {
                 return Err(anyhow!("[live] and [faults] are about live sensors: add a [[camera]] or a [[lidar]]"));
@@ -214,7 +218,7 @@ impl LivePlan {
                 .transpose()?,
             record: live.record.clone(),
             http: live.http.as_deref().map(http).transpose()?,
-            faults: FaultPlan::from_table(faults)?,
+            faults: FaultPlan::from_table(faults, &network_paths(models))?,
         }))
     }
 }

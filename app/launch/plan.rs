@@ -10,6 +10,7 @@ use super::can::CanPlan;
 use super::clips::ClipsPlan;
 use super::engines::{EnginePlan, EnginesPlan};
 use super::file::{LaunchFile, ModelTable, SpeedValue};
+use super::governor::GovernorPlan;
 use super::live::LivePlan;
 use crate::exit;
 use crate::models::ModelRequest;
@@ -57,6 +58,8 @@ pub struct ModelPlan {
     pub nms: Option<f32>,
     /// Most detections per picture; the model's own where `None`.
     pub max: Option<usize>,
+    /// Whether it is asked only in steps of the governor that name it.
+    pub spare: bool,
     /// What an engine of it is built with.
     pub engine: EnginePlan,
 }
@@ -83,6 +86,8 @@ pub struct Plan {
     pub drive: PathBuf,
     /// The live sensors, in place of a recorded drive.
     pub live: Option<LivePlan>,
+    /// What a live run may do less of, and when.
+    pub governor: Option<GovernorPlan>,
     /// A calibration file that replaces the drive's own.
     pub calib: Option<PathBuf>,
     /// Metadata of the Ouster sensor whose packets are recorded, where told.
@@ -205,9 +210,11 @@ impl Plan {
         if let Some(height) = file.fusion.camera_height_m {
             in_range("fusion.camera_height_m", height, 0.05, 20.0)?;
         }
+        let models = networks(file)?;
         Ok(Self {
             written: toml::to_string(file)?,
             require_statement: file.require_statement.unwrap_or(false),
+            governor: GovernorPlan::new(&file.governor, &models, live.is_some())?,
             drive,
             live,
             calib: file.source.calib.clone(),
@@ -216,7 +223,7 @@ impl Plan {
             as_recorded: file.source.as_recorded.unwrap_or(false),
             sensors: file.source.sensors.clone(),
             speed: speed(file.source.speed.as_ref())?,
-            models: networks(file)?,
+            models,
             truth: file.model.iter().any(is_truth),
             threads,
             ort_lib: file.runtime.ort_lib.clone(),
@@ -262,6 +269,21 @@ fn is_truth(table: &ModelTable) -> bool {
     table.path.as_deref() == Some(Path::new(TRUTH))
 }
 
+/// Paths of the networks, in their order, as far as they are given.
+pub(super) fn network_paths(models: &[ModelTable]) -> Vec<&Path> {
+    models.iter().filter(|m| !is_truth(m)).map(|m| m.path.as_deref().unwrap_or(Path::new(""))).collect()
+}
+
+/// Whether a network of this path is meant: as written, or the path's last part with or without its ending.
+pub(super) fn is_called(path: &Path, name: &str) -> bool {
+    path == Path::new(name) || [path.file_name(), path.file_stem()].contains(&Some(name.as_ref()))
+}
+
+/// Networks' paths for a message.
+pub(super) fn listed(paths: &[&Path]) -> String {
+    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
+}
+
 fn networks(file: &LaunchFile) -> Result<Vec<ModelPlan>> {
     file.model.iter().enumerate().filter(|(_, m)| !is_truth(m)).map(|(i, m)| model(i, m)).collect()
 }
@@ -291,6 +313,7 @@ fn model(index: usize, table: &ModelTable) -> Result<ModelPlan> {
         score: table.score,
         nms: table.nms,
         max: table.max,
+        spare: table.spare.unwrap_or(false),
         engine: EnginePlan::new(index, table.precision, &table.fallback, &table.options)?,
     })
 }

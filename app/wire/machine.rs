@@ -18,7 +18,7 @@ use crate::machine::{clocks, heat, memory, rails};
 const PERIOD: Duration = Duration::from_secs(1);
 /// The rail that feeds a whole Jetson module.
 const INPUT: &str = "VDD_IN";
-/// Samples kept: an hour of seconds; then every other one goes, and from then on every other one is taken.
+/// Samples kept: an hour of seconds; then every other one goes, and from then on every other one is kept.
 const KEPT_MAX: usize = 3600;
 
 /// One look at the computer.
@@ -88,15 +88,18 @@ struct Shared {
 }
 
 struct Kept {
+    newest: Option<Sample>,
     samples: Vec<Sample>,
-    period: Duration,
+    /// One of so many is kept.
+    one_of: u32,
+    /// Samples since the last that was kept.
+    since: u32,
 }
 
 impl MachineWatch {
     /// Begins to sample the computer whose files lie below `root`.
     pub fn begin(root: &Path, notes: &Notes) -> Result<Self> {
-        let kept = Mutex::new(Kept { samples: Vec::new(), period: PERIOD });
-        let shared = Arc::new(Shared { kept, began: Instant::now() });
+        let shared = Arc::new(Shared::new());
         // So that there is one to look at from the beginning.
         shared.take(look(root, 0.0));
         let (theirs, root, notes) = (Arc::downgrade(&shared), root.to_owned(), notes.clone());
@@ -112,9 +115,9 @@ impl MachineWatch {
                     notes.say("machine", format!("held down from {:.0} s on: {what}", sample.t_s));
                     throttled.clone_from(&sample.throttled);
                 }
-                let period = shared.take(sample);
+                shared.take(sample);
                 drop(shared);
-                std::thread::sleep(period);
+                std::thread::sleep(PERIOD);
             }
         })?;
         Ok(Self { shared })
@@ -122,34 +125,44 @@ impl MachineWatch {
 
     /// The newest sample.
     pub fn newest(&self) -> Option<Sample> {
-        self.shared.kept().samples.last().cloned()
+        self.shared.kept().newest.clone()
     }
 
     /// All of it.
     pub fn report(&self) -> MachineReport {
         let kept = self.shared.kept();
-        report(&kept.samples, kept.period.as_secs_f64())
+        report(&kept.samples, f64::from(kept.one_of) * PERIOD.as_secs_f64())
     }
 }
 
 impl Shared {
+    fn new() -> Self {
+        let kept = Kept { newest: None, samples: Vec::new(), one_of: 1, since: 0 };
+        Self { kept: Mutex::new(kept), began: Instant::now() }
+    }
+
     fn kept(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps a sample; how long until the next.
-    fn take(&self, sample: Sample) -> Duration {
+    /// Takes the newest sample, and keeps it where it is one of those that are kept.
+    fn take(&self, sample: Sample) {
         let mut kept = self.kept();
+        kept.newest = Some(sample.clone());
+        kept.since += 1;
+        if kept.since < kept.one_of {
+            return;
+        }
+        kept.since = 0;
         if kept.samples.len() >= KEPT_MAX {
             let mut index = 0;
             kept.samples.retain(|_| {
                 index += 1;
                 index % 2 == 1
             });
-            kept.period *= 2;
+            kept.one_of *= 2;
         }
         kept.samples.push(sample);
-        kept.period
     }
 }
 
@@ -208,13 +221,15 @@ mod tests {
 
     #[test]
     fn samples_are_bounded_and_a_watch_that_nobody_holds_ends() {
-        let kept = Mutex::new(Kept { samples: Vec::new(), period: PERIOD });
-        let shared = Shared { kept, began: Instant::now() };
-        for i in 0..=KEPT_MAX {
+        let shared = Shared::new();
+        // Two hours: the newest is always there.
+        for i in 0..2 * KEPT_MAX {
             shared.take(look(Path::new("/nothing"), i as f64));
+            assert_eq!(shared.kept().newest.as_ref().unwrap().t_s, i as f64);
         }
         let kept = shared.kept();
-        assert_eq!((kept.samples.len(), kept.period), (KEPT_MAX / 2 + 1, 2 * PERIOD));
+        assert_eq!((kept.samples.len(), kept.one_of), (KEPT_MAX, 2));
+        assert!(kept.samples.windows(2).all(|pair| pair[1].t_s - pair[0].t_s == 2.0));
         let root = tempfile::tempdir().unwrap();
         let watch = MachineWatch::begin(root.path(), &Notes::quiet()).unwrap();
         let weak = Arc::downgrade(&watch.shared);

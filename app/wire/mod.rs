@@ -8,6 +8,7 @@ mod can;
 mod classes;
 mod clips;
 mod frame;
+mod governor;
 mod infer;
 mod infer_clips;
 mod live;
@@ -16,6 +17,7 @@ mod networks;
 mod notes;
 mod obstacles;
 mod outputs;
+mod pace;
 mod perceive;
 mod prepare;
 mod provenance;
@@ -55,6 +57,7 @@ use assess::Assess;
 use blind::Watches;
 use classes::Classes;
 use frame::{Item, Message};
+use governor::Governor;
 use infer::{Infer, Job, Times, dispatch};
 use infer_clips::InferClips;
 use machine::MachineWatch;
@@ -127,7 +130,7 @@ fn run_on(plan: &Plan, (drive, live): (Arc<dyn Drive>, Option<live::Sensors>), n
     let chosen = sensors::choose(plan, drive.as_ref(), &ledger)?;
     let mut live = live;
     if let Some(live) = &mut live {
-        live.begin(&chosen.sensors);
+        live.begin(&chosen.sensors, plan.governor.clone());
     }
     let (models, engines) = networks::load(plan, &notes)?;
     let truth = if plan.truth { Some(Truth::of(&drive).ok_or_else(|| no_labels(plan))?) } else { None };
@@ -140,7 +143,8 @@ fn run_on(plan: &Plan, (drive, live): (Arc<dyn Drive>, Option<live::Sensors>), n
     let machine = MachineWatch::begin(Path::new("/"), &notes)?;
     let seen = Arc::new(Mutex::new(Seen::default()));
     let health = live.as_ref().map(live::Sensors::health);
-    let pipeline = Pipeline { plan, drive, chosen, truth, latency, notes, seen, machine, crew: Crew::new() };
+    let governor = health.as_ref().and_then(|health| health.governor());
+    let pipeline = Pipeline { plan, drive, chosen, truth, latency, notes, seen, machine, governor, crew: Crew::new() };
     let report = match live {
         Some(live) => live::start(&pipeline, live, (models, engines), (writer, &ledger))?,
         None => pipeline.start(models, writer)?,
@@ -199,6 +203,7 @@ struct Pipeline<'a> {
     notes: Notes,
     seen: Arc<Mutex<Seen>>,
     machine: MachineWatch,
+    governor: Option<Arc<Governor>>,
     crew: Crew,
 }
 
@@ -277,6 +282,7 @@ impl Pipeline<'_> {
             fusing: self.stage("fuse"),
             tracking: self.stage("track"),
             end_to_end: self.chosen.sensors.iter().map(|s| self.latency.series(Kind::EndToEnd, &s.name)).collect(),
+            governor: self.governor.clone(),
             health,
         })
     }
@@ -356,6 +362,7 @@ impl Pipeline<'_> {
             sensors: self.chosen.sensors.iter().map(|s| s.name.clone()).collect(),
             truth: self.truth.clone(),
             drive: Arc::clone(&self.drive),
+            governor: self.governor.clone(),
             latency: self.latency.clone(),
             notes: self.notes.clone(),
         })

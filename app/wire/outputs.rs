@@ -27,6 +27,7 @@ use ocellus_sinks::viewer::{
 
 use super::assess::Ahead;
 use super::frame::Origin;
+use super::governor::Governor;
 use super::machine::MachineWatch;
 use super::notes::Notes;
 use super::results::Said;
@@ -68,6 +69,8 @@ pub struct Outputs {
     pub crew: Crew,
     /// The computer's state, for the viewer's plots.
     pub machine: MachineWatch,
+    /// Whose step is plotted beside it.
+    pub governor: Option<Arc<Governor>>,
 }
 
 impl Perceived {
@@ -150,12 +153,14 @@ impl Outputs {
         let snapshot = self.latency.snapshot();
         let stages = snapshot.stages.into_iter().map(|(name, s)| (name, s.p50));
         let total = [(TOTAL.to_owned(), age.as_secs_f64() * 1e3)];
+        let machine = self.machine.newest().map(|sample| sample.figures()).unwrap_or_default();
+        let step = self.governor.as_ref().map(|governor| ("governor, step".to_owned(), governor.step() as f64));
         MetricsView {
             t: report.t,
             seq: report.seq.unwrap_or(0),
             latency_ms: stages.chain(total).collect(),
             queue_depth: self.crew.queue_stats().into_iter().map(|s| (s.name, s.depth as f64)).collect(),
-            machine: self.machine.newest().map(|sample| sample.figures()).unwrap_or_default(),
+            machine: machine.into_iter().chain(step).collect(),
         }
     }
 }

@@ -19,6 +19,7 @@ use ocellus_percept::tensor::Preprocessor;
 use ocellus_sense::Drive;
 
 use super::frame::{Content, Frame, Item, ModelInput, Origin};
+use super::governor::Governor;
 use super::notes::Notes;
 use super::truth::Truth;
 
@@ -37,6 +38,8 @@ pub struct PrepareParts {
     pub drive: Arc<dyn Drive>,
     /// The drive's own labels, where they stand in for a detector.
     pub truth: Option<Truth>,
+    /// What says which networks are asked, where they are not all.
+    pub governor: Option<Arc<Governor>>,
     /// Where times are recorded.
     pub latency: Latency,
     /// Where what went wrong is said.
@@ -70,6 +73,7 @@ impl PrepareParts {
             sensors: Arc::clone(&self.sensors),
             truth: self.truth.clone(),
             drive: Arc::clone(&self.drive),
+            governor: self.governor.clone(),
             deskewing: stage("deskew"),
             image: Image::empty(),
             decoding: stage("decode"),
@@ -99,6 +103,8 @@ pub struct Prepare {
     pub sensors: Arc<[String]>,
     /// The drive, for ego motion and where its LiDARs sit.
     pub drive: Arc<dyn Drive>,
+    /// What says which networks are asked, where they are not all.
+    pub governor: Option<Arc<Governor>>,
     /// Time of moving points to their sweep's stamp.
     pub deskewing: Series,
     /// The drive's own labels, where they stand in for a detector.
@@ -160,7 +166,10 @@ impl Prepare {
             .map_err(|e| (e.reason(), e.to_string()))?;
         frame.size = (image.width(), image.height());
         frame.parts = 0;
-        for (model, plan) in inputs.iter_mut().enumerate().filter(|(_, plan)| plan.looks_at[origin.sensor]) {
+        let asked = self.governor.as_ref().map(|governor| governor.asked());
+        let asks = |model: usize| asked.is_none_or(|asked| asked.get(model).copied().unwrap_or(true));
+        let looking = |(model, plan): &(usize, &mut InputPlan)| plan.looks_at[origin.sensor] && asks(*model);
+        for (model, plan) in inputs.iter_mut().enumerate().filter(looking) {
             // The pool holds as many tensors as there can be frames between here and the network, so it never waits
             // for one of them; it answers nothing only when the run is being halted.
             let Some(mut tensor) = plan.tensors.take() else {

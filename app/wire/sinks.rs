@@ -55,7 +55,8 @@ impl Pipeline<'_> {
         let anticipations = if models.iter().any(Model::is_on_clips) { Some(self.anticipations()?) } else { None };
         let viewers = self.viewers(models)?;
         let (latency, crew, machine) = (self.latency.clone(), self.crew.clone(), self.machine.clone());
-        let outputs = Outputs { objects, can, results, anticipations, viewers, latency, crew, machine };
+        let governor = self.governor.clone();
+        let outputs = Outputs { objects, can, results, anticipations, viewers, latency, crew, machine, governor };
         for note in
             self.notes.summary().iter().flat_map(|n| n.first.iter().map(move |first| format!("{}: {first}", n.kind)))
         {

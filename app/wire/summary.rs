@@ -11,6 +11,7 @@ use ocellus_flow::threads::CrewReport;
 use ocellus_sinks::files::{RunFile, write_run_file};
 use serde_json::{Map, Value, json};
 
+use super::governor::GovernorReport;
 use super::live::HealthReport;
 use super::machine::MachineReport;
 use super::notes::Notes;
@@ -164,6 +165,7 @@ impl Summary {
                 f.p50, f.p95, f.p99, f.max
             ));
         }
+        lines.extend(e.health.as_ref().and_then(|h| h.governor.as_ref()).map(GovernorReport::line));
         lines.push(format!("  time      {}", self.shares()));
         lines.extend(e.ledger.sensors.iter().map(|(name, book)| {
             let lost: u64 = book.lost.values().sum();

@@ -29,6 +29,9 @@ yolov8_nonsquare_fp32.onnx, _fp16.onnx, _int8.onnx
                       int8 (QDQ): QuantizeLinear and DequantizeLinear around the convolutions; the picture in steps of
                       1/255 (uint8, exact for 8-bit pictures), the weights in steps written below (int8, exact: each
                       is a multiple of its step), the means in steps of 1/255. So its answer for filled cells is fp32's.
+yolov8_nonsquare_partly.onnx
+                      fp32's answer, by way of a Hardmax of the head whose result is multiplied by 0 and added: an operator that
+                      OpenVINO's provider leaves to the CPU. Its nodes have names, so that shares of them can be told.
 seg_two_masks.onnx    images (1, 3, 64, 96) -> output0 (1, 4 + 2 + 32, 2), output1 (1, 32, 16, 24): YOLOv8-seg's head, two
                       candidates with boxes that do not depend on the picture: cx cy w h = 24 32 40 48 (class 0) and
                       72 32 40 48 (class 1). Scores: mean red (class 0) and mean blue (class 1) of the whole picture.
@@ -162,6 +165,24 @@ def yolov8_float(folder, name, dtype, onnx_type):
     save(folder, name, nodes, inputs, outputs, constants, yolo_metadata())
 
 
+def yolov8_partly(folder):
+    nodes = [
+        helper.make_node("AveragePool", ["images"], ["means"], kernel_shape=[CELL, CELL], strides=[CELL, CELL]),
+        helper.make_node("Conv", ["means", "head_weight", "head_bias"], ["head_alone"]),
+        helper.make_node("Hardmax", ["head_alone"], ["largest"], axis=1),
+        helper.make_node("Mul", ["largest", "nothing"], ["none_of_it"]),
+        helper.make_node("Add", ["head_alone", "none_of_it"], ["head"]),
+    ]
+    constants = yolo_tail(nodes, "head", np.float32)
+    for number, node in enumerate(nodes):
+        node.name = f"{node.op_type}_{number}"
+    constants += [constant("head_weight", HEAD.reshape(5, 3, 1, 1)), constant("head_bias", HEAD_BIAS)]
+    constants.append(constant("nothing", 0.0))
+    inputs = [tensor("images", [1, 3, ROWS * CELL, COLUMNS * CELL])]
+    outputs = [tensor("output0", [1, 7, ROWS * COLUMNS])]
+    save(folder, "yolov8_nonsquare_partly", nodes, inputs, outputs, constants, yolo_metadata())
+
+
 def yolov8_int8(folder):
     """Two quantized convolutions: the mean of a cell (depthwise, 16 x 16) and the head (1 x 1)."""
     nodes, constants = [], []
@@ -245,6 +266,7 @@ def main():
     yolov8_float(folder, "yolov8_nonsquare_fp32", np.float32, TensorProto.FLOAT)
     yolov8_float(folder, "yolov8_nonsquare_fp16", np.float16, TensorProto.FLOAT16)
     yolov8_int8(folder)
+    yolov8_partly(folder)
     seg_two_masks(folder)
 
 

@@ -46,6 +46,26 @@ pub fn load_by_profile(runtime: &Runtime, mut request: ModelRequest) -> Result<M
     model
 }
 
+/// By provider its share of multiply-accumulates, and the share of those that no single provider's node has the name of: merged
+/// into others, or of a name (or of none) that nodes of several providers share.
+fn by_provider(
+    assigned: &BTreeMap<String, Vec<AssignedNode>>,
+    by_node: &BTreeMap<String, u64>,
+) -> (BTreeMap<String, f64>, f64) {
+    let all: u64 = by_node.values().sum();
+    let mut macs: BTreeMap<String, u64> = assigned.keys().map(|provider| (provider.clone(), 0)).collect();
+    for (name, node) in by_node {
+        let owns = |(_, nodes): &(&String, &Vec<AssignedNode>)| nodes.iter().any(|n| n.name == *name);
+        let mut owners = assigned.iter().filter(owns).map(|(provider, _)| provider);
+        if let (Some(owner), None) = (owners.next(), owners.next()) {
+            *macs.entry(owner.clone()).or_default() += node;
+        }
+    }
+    let share = |part: u64| part as f64 / all.max(1) as f64;
+    let named: u64 = macs.values().sum();
+    (macs.into_iter().map(|(provider, part)| (provider, share(part))).collect(), share(all - named))
+}
+
 impl Shares {
     /// Of a loaded network. Errors: a file that cannot be taken apart.
     pub fn of(runtime: &Runtime, model: &Model) -> Result<Self> {
@@ -54,19 +74,11 @@ impl Shares {
         let mut image = Image::empty();
         image.reset(PICTURE.0, PICTURE.1, PixelFormat::Rgb8).fill(0);
         let by_node = macs_by_node(runtime, &model.spec, &bytes, &image)?;
-        let all: u64 = by_node.values().sum();
-        let share = |macs: u64| if all > 0 { macs as f64 / all as f64 } else { 0.0 };
-        let mut named = 0;
-        let mut macs = BTreeMap::new();
-        for (provider, nodes) in &report.assigned {
-            let mine: u64 = nodes.iter().filter_map(|node| by_node.get(&node.name)).sum();
-            named += mine;
-            macs.insert(provider.clone(), share(mine));
-        }
+        let (macs, unknown) = by_provider(&report.assigned, &by_node);
         let first = report.registered.first().copied();
         let left = |provider: &str| first.is_none_or(|first| first.ort_name() != provider);
         let fell_off = report.assigned.iter().filter(|(p, _)| left(p)).flat_map(|(_, n)| n.clone()).collect();
-        Ok(Self { macs, unknown: share(all.saturating_sub(named)), fell_off, first })
+        Ok(Self { macs, unknown, fell_off, first })
     }
 
     /// Lines for people.
@@ -78,7 +90,7 @@ impl Shares {
         if self.unknown > 0.0005 {
             let _ = writeln!(
                 text,
-                "  macs       merged into other nodes before they were shared out: {:.1} %",
+                "  macs       of nodes merged into others before they were shared out, or of one name: {:.1} %",
                 self.unknown * 100.0
             );
         }
@@ -102,5 +114,26 @@ impl Shares {
     pub fn to_json(&self) -> Value {
         let nodes: Vec<Value> = self.fell_off.iter().map(|n| json!({"name": n.name, "operator": n.operator})).collect();
         json!({"macs_share": self.macs, "macs_unknown": self.unknown, "fell_off": nodes, "first": self.first})
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_name_counts_once_and_what_several_providers_share_for_none() {
+        let node = |name: &str| AssignedNode { name: name.to_owned(), operator: "Conv".to_owned() };
+        let assigned = |first: &[&str], second: &[&str]| {
+            let nodes = |names: &[&str]| names.iter().map(|name| node(name)).collect();
+            BTreeMap::from([("a".to_owned(), nodes(first)), ("b".to_owned(), nodes(second))])
+        };
+        let by_node = BTreeMap::from([("".to_owned(), 60), ("x".to_owned(), 30), ("gone".to_owned(), 10)]);
+        let (macs, unknown) = by_provider(&assigned(&["", "", ""], &["x"]), &by_node);
+        assert_eq!((macs["a"], macs["b"], unknown), (0.6, 0.3, 0.1));
+        let (macs, unknown) = by_provider(&assigned(&["", "x"], &[""]), &by_node);
+        assert_eq!((macs["a"], macs["b"], unknown), (0.3, 0.0, 0.7));
+        let (macs, unknown) = by_provider(&assigned(&["x"], &[]), &BTreeMap::new());
+        assert_eq!((macs["a"], unknown), (0.0, 0.0));
     }
 }

@@ -134,8 +134,10 @@ fn the_detector_and_its_twins_find_filled_cells() {
 #[test]
 fn the_twins_follow_the_formula_on_any_picture() {
     let picture = seeded_pixels(3, 3 * PLANE);
-    // Noise of 16 x 16 pixels: the quantized mean is off by half a step of 1/255, times 144 at most.
-    for (name, boxes, scores) in [("fp32", 1e-3, 1e-5), ("fp16", 0.2, 1e-2), ("int8", 0.3, 1e-2)] {
+    // Noise of 16 x 16 pixels: the quantized mean is off by half a step of 1/255, times 144 at most. Halves between 128 and 256
+    // are 1/8 apart: an x86 computes with floats between them, an ARM with halves throughout (off by 0.23 there).
+    let halves = if cfg!(target_arch = "aarch64") { 0.4 } else { 0.2 };
+    for (name, boxes, scores) in [("fp32", 1e-3, 1e-5), ("fp16", halves, 1e-2), ("int8", 0.3, 1e-2)] {
         let mut network = load_made_here(&format!("yolov8_nonsquare_{name}"));
         let (off_boxes, off_scores) = differences(&mut network, &picture);
         println!("{name}: boxes off by {off_boxes:.2e} px, scores by {off_scores:.2e}");

@@ -23,7 +23,9 @@ use super::feed::{Captured, Feed, Polled, Unreadable};
 use super::health::Health;
 use super::record::{Recorded, Stamped, Tap};
 use crate::wire::frame::{Content, Frame, Item, Origin};
+use crate::wire::governor::Governor;
 use crate::wire::notes::Notes;
+use crate::wire::pace::Pace;
 use crate::wire::source::Buffers;
 
 /// How long a feed may wait for a frame before it says that there is none.
@@ -65,12 +67,15 @@ pub struct Capture {
     pub arriving: Series,
     /// Which of its threads is the one that counts.
     pub current: Arc<AtomicU64>,
+    /// What holds a camera's rate down, where that is governed.
+    pub governor: Option<Arc<Governor>>,
 }
 
 /// What is kept from frame to frame.
 struct Stream {
     guard: StampGuard,
     last_seq: Option<u64>,
+    pace: Pace,
     /// What the feed reads into; its buffers are exchanged for a pooled one's.
     scratch: Payload,
     /// The number of this thread among the sensor's.
@@ -81,7 +86,13 @@ impl Capture {
     /// Captures until the feed ends, the run stops, or another thread has this one's place.
     pub fn run(self, heart: &Heart) {
         let mine = self.current.load(Ordering::Acquire);
-        let mut stream = Stream { guard: StampGuard::default(), last_seq: None, scratch: Payload::default(), mine };
+        let mut stream = Stream {
+            guard: StampGuard::default(),
+            last_seq: None,
+            pace: Pace::default(),
+            scratch: Payload::default(),
+            mine,
+        };
         let failed = |failure: &ocellus_flow::threads::StageFailure, pause: Duration| {
             heart.rest();
             if self.is_current(mine) {
@@ -162,7 +173,13 @@ impl Capture {
             ticket,
         };
         self.arriving.record(delay);
-        let sent = self.output.send(Item { index: 0, origin, content, look: None });
+        let item = Item { index: 0, origin, content, look: None };
+        let hz = self.governor.as_ref().and_then(|governor| governor.hz());
+        if matches!(item.content, Content::Frame(_)) && !stream.pace.takes(t, hz) {
+            self.refuse(item, "governor");
+            return true;
+        }
+        let sent = self.output.send(item);
         let closed = sent.is_closed();
         if let Some(refused) = sent.handed_back() {
             self.refuse(refused, if closed { "stopped" } else { "queue_full" });

@@ -15,6 +15,7 @@ use ocellus_sense::{ImageEncoding, Payload, size_from_header};
 use super::clock::{LiveClock, until};
 use super::feed::{Captured, Feed, Polled};
 use crate::launch::{Fault, FaultKind, FaultPlan};
+use crate::wire::machine::Sample;
 
 /// A stalled driver looks at the time this often.
 const STALL_STEP: Duration = Duration::from_millis(20);
@@ -41,8 +42,13 @@ impl Faults {
 
     /// The fault of `kind` that lasts now, for what depends on the host's time.
     fn lasting(&self, kind: FaultKind, sensor: &str) -> Option<&Fault> {
+        self.all_lasting(kind, sensor).next()
+    }
+
+    fn all_lasting(&self, kind: FaultKind, sensor: &str) -> impl Iterator<Item = &Fault> {
         let now_s = self.clock.seconds(self.clock.now());
-        self.plan.make.iter().find(|f| f.kind == kind && f.befalls(sensor) && (f.from_s..f.to_s).contains(&now_s))
+        let lasts = move |f: &Fault| (f.from_s..f.to_s).contains(&now_s);
+        self.plan.make.iter().filter(move |f| f.kind == kind && f.befalls(sensor) && lasts(f))
     }
 
     /// The fault of `kind` that befalls frame `seq` of `sensor` stamped `at_s` seconds into the run.
@@ -78,11 +84,20 @@ impl Faults {
         }
     }
 
-    /// What befalls a network's answer: it takes longer.
-    pub fn network(&self) {
-        if let Some(fault) = self.lasting(FaultKind::SlowNetwork, "") {
+    /// What befalls an answer of the network of this index: it takes longer.
+    pub fn network(&self, index: usize) {
+        let met = |fault: &&Fault| fault.model.is_none_or(|model| model == index);
+        if let Some(fault) = self.all_lasting(FaultKind::SlowNetwork, "").find(met) {
             std::thread::sleep(Duration::from_secs_f64(fault.ms * 1e-3));
         }
+    }
+
+    /// What the computer says of itself: that it is held down.
+    pub fn machine(&self, sample: Option<Sample>) -> Option<Sample> {
+        if self.lasting(FaultKind::HeldDown, "").is_none() {
+            return sample;
+        }
+        sample.map(|sample| Sample { throttled: vec!["by a fault that was asked for".to_owned()], ..sample })
     }
 
     /// Refuses to write to a disk that is full.

@@ -4,11 +4,14 @@
 //! A sensor is fresh while its frames come at its rate, late after `late` without one, stale after `stale`, blind where
 //! frames come and show nothing. A sensor whose source has ended orderly has no state.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use ocellus_percept::report::SensorState;
 use serde::Serialize;
+
+use crate::launch::GovernorPlan;
+use crate::wire::governor::{Governor, GovernorReport};
 
 /// Intervals without a frame after which a sensor is late: one frame missing may be jitter, two are not.
 const LATE_INTERVALS: f64 = 2.5;
@@ -46,6 +49,7 @@ pub struct Health {
     sensors: Vec<Mutex<Entry>>,
     run: Mutex<Run>,
     began: Instant,
+    governor: Option<Arc<Governor>>,
 }
 
 struct Entry {
@@ -120,6 +124,9 @@ pub struct HealthReport {
     pub changes: Vec<Change>,
     /// Changes not kept.
     pub changes_more: u64,
+    /// What was done less of, where that is governed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub governor: Option<GovernorReport>,
 }
 
 impl HealthReport {
@@ -146,7 +153,18 @@ impl Health {
                 clock_faults: 0,
             })
         };
-        Self { sensors: sensors.into_iter().map(entry).collect(), run: Mutex::default(), began: Instant::now() }
+        let sensors = sensors.into_iter().map(entry).collect();
+        Self { sensors, run: Mutex::default(), began: Instant::now(), governor: None }
+    }
+
+    /// The same, of a run whose load is governed by a plan.
+    pub fn governed(self, plan: Option<GovernorPlan>) -> Self {
+        Self { governor: plan.map(|plan| Arc::new(Governor::new(plan))), ..self }
+    }
+
+    /// What governs the run's load.
+    pub fn governor(&self) -> Option<Arc<Governor>> {
+        self.governor.clone()
     }
 
     /// A frame of the sensor came.
@@ -261,6 +279,7 @@ impl Health {
             panics: run.panics,
             changes: run.changes.clone(),
             changes_more: run.changes_more,
+            governor: self.governor.as_ref().map(|governor| governor.report()),
         }
     }
 

@@ -124,6 +124,12 @@ impl Metrics {
         for sensor in &report.sensors {
             text.row("ocellus_threads_abandoned_total", &[("sensor", &sensor.name)], sensor.abandoned as f64);
         }
+        if let Some(governor) = &report.governor {
+            text.kind("ocellus_governor_step", "gauge", "How far the load is stepped down; 0 is everything.");
+            text.row("ocellus_governor_step", &[], governor.step as f64);
+            text.kind("ocellus_governor_steps_total", "counter", "Steps taken, down and up.");
+            text.row("ocellus_governor_steps_total", &[], governor.taken.len() as f64 + governor.taken_more as f64);
+        }
         for (name, help, value) in [
             ("ocellus_ticks_total", "Lines given out for want of a frame.", report.ticks),
             ("ocellus_lines_lost_total", "Lines that the disk did not take.", report.lines_lost),

@@ -54,7 +54,7 @@ use super::source::{Buffers, RunSensor};
 use super::{Asked, PERCEIVE_QUEUE, Pipeline, VIEWER_QUEUE, listen};
 use crate::engines::EngineInUse;
 use crate::exit;
-use crate::launch::{LivePlan, SensorSource};
+use crate::launch::{GovernorPlan, LivePlan, SensorSource};
 use crate::models::Model;
 
 use capture::{Capture, Opener};
@@ -106,8 +106,8 @@ impl Sensors {
         Arc::clone(&self.drive) as Arc<dyn Drive>
     }
 
-    /// Watches over those that take part.
-    pub fn begin(&mut self, run_sensors: &[RunSensor]) {
+    /// Watches over those that take part, and over their load where that is governed.
+    pub fn begin(&mut self, run_sensors: &[RunSensor], governor: Option<GovernorPlan>) {
         let infos = &self.drive.info().sensors;
         let index = |name: &str| infos.iter().position(|info| info.name == *name);
         self.planned = run_sensors.iter().filter_map(|s| index(&s.name)).collect();
@@ -115,7 +115,7 @@ impl Sensors {
             let plan = &self.plan.sensors[i];
             (infos[i].name.clone(), Limits::new(plan.late, plan.stale, infos[i].rate_hz))
         };
-        self.health = Arc::new(Health::new(self.planned.iter().map(limits)));
+        self.health = Arc::new(Health::new(self.planned.iter().map(limits)).governed(governor));
     }
 
     /// How they are.
@@ -167,7 +167,7 @@ pub fn start(
     // From here on the stages end when the sensors do.
     drop((networks, to_perceive));
     run.serve(ledger, engines, Some(pipeline.machine.clone()))?;
-    run.capture(inlets, tap, (Some(outputs), pipeline.written()))?;
+    run.capture(inlets, tap, (Some((outputs, pipeline.machine.clone())), pipeline.written()))?;
     listen(crew)?;
     Ok(crew.join(LIMITS))
 }
@@ -181,7 +181,7 @@ pub fn record(plan: &LivePlan, calib: Option<&Path>, path: &Path) -> Result<Reco
     }
     let of_run = |s: &SensorInfo| RunSensor { name: s.name.clone(), kind: s.kind, book: ledger.sensor(&s.name) };
     let run_sensors: Vec<RunSensor> = sensors.drive.info().sensors.iter().map(of_run).collect();
-    sensors.begin(&run_sensors);
+    sensors.begin(&run_sensors, None);
     let health = sensors.health();
     let run = LiveRun::new(sensors, &run_sensors, (&crew, &latency, &notes));
     let (sender, input) = crew.channel::<Item>(QueueSpec::drop_oldest("record", record::RING));
@@ -345,7 +345,7 @@ impl LiveRun {
         &self,
         inlets: Vec<Sender<Item>>,
         tap: Option<Tap>,
-        (outputs, written): (Option<Outputs>, usize),
+        (outputs, written): (Option<(Outputs, MachineWatch)>, usize),
     ) -> Result<()> {
         let (hearts, buffers) = (Heartbeats::new(), self.buffers(written));
         let mut captures = Vec::with_capacity(inlets.len());
@@ -364,6 +364,7 @@ impl LiveRun {
                 tap: tap.clone(),
                 arriving: self.latency.series(Kind::Queue, &format!("arrive {}", sensor.name)),
                 current: Arc::default(),
+                governor: self.sensors.health().governor(),
             };
             captures.push(Watched::start(capture, &self.crew, &hearts)?);
         }
@@ -373,7 +374,9 @@ impl LiveRun {
             crew: self.crew.clone(),
             health: self.sensors.health(),
             clock: self.clock,
-            outputs,
+            outputs: outputs.as_ref().map(|(outputs, _)| outputs.clone()),
+            machine: outputs.map(|(_, machine)| machine),
+            faults: self.faults.clone(),
             tick: self.sensors.plan.tick,
             end: self.sensors.plan.seconds,
             notes: self.notes.clone(),

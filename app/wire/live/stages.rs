@@ -161,7 +161,7 @@ pub fn infer(
 ) -> Result<()> {
     let mut failures = 0;
     while let Some(job) = jobs.recv() {
-        faults.network();
+        faults.network(infer.model);
         let answer = match catch_unwind(AssertUnwindSafe(|| infer.step(&job.input))) {
             Ok(Ok(Some(answer))) => {
                 failures = 0;

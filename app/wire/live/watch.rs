@@ -12,10 +12,13 @@ use ocellus_flow::supervise::Heartbeats;
 use ocellus_flow::threads::{Crew, OnFailure, ThreadId};
 use ocellus_percept::report::{FrameReport, SensorState, Trigger};
 use ocellus_sinks::systemd::Systemd;
+use ocellus_sinks::viewer::LogLevel;
 
 use super::capture::Capture;
 use super::clock::LiveClock;
+use super::faults::Faults;
 use super::health::Health;
+use crate::wire::machine::MachineWatch;
 use crate::wire::notes::Notes;
 use crate::wire::outputs::{Outputs, Perceived};
 
@@ -38,6 +41,10 @@ pub struct Watch {
     pub clock: LiveClock,
     /// Where ticks go.
     pub outputs: Option<Outputs>,
+    /// The computer, where the load is governed.
+    pub machine: Option<MachineWatch>,
+    /// What befalls it.
+    pub faults: Faults,
     /// From one line to a tick.
     pub tick: Duration,
     /// When the run ends by itself.
@@ -90,6 +97,7 @@ impl Watch {
                     outputs.show_state(name, self.clock.now(), change.to);
                 }
             }
+            self.govern();
             self.replace_stuck()?;
             if let Some(outputs) = &self.outputs
                 && self.health.tick_due(Instant::now(), self.tick, LOOK)
@@ -109,6 +117,18 @@ impl Watch {
         }
         self.systemd.stopping();
         Ok(())
+    }
+
+    /// Steps the load down or up where that is governed, and says so.
+    fn govern(&self) {
+        let Some(governor) = self.health.governor() else { return };
+        let sample = self.faults.machine(self.machine.as_ref().and_then(MachineWatch::newest));
+        if let Some(text) = governor.look(Instant::now(), sample.as_ref()) {
+            if let Some(outputs) = &self.outputs {
+                outputs.log(LogLevel::Warn, format!("governor: {text}"));
+            }
+            self.notes.say("governor", text);
+        }
     }
 
     /// A line that says that there is no frame, so that silence is never mistaken for safety.

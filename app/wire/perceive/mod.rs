@@ -25,6 +25,7 @@ use super::anticipate::Anticipate;
 use super::assess::{Ahead, Assess};
 use super::classes::{Candidate, Classes};
 use super::frame::{Answer, Answers, ClipAnswer, Content, Frame, Item, Message, Origin, Part};
+use super::governor::Governor;
 use super::live::Health;
 use super::notes::Notes;
 use super::outputs::{Outputs, Perceived};
@@ -75,6 +76,8 @@ pub struct PerceiveParts {
     pub end_to_end: Vec<Series>,
     /// How live sensors are; a recording's frames are fresh.
     pub health: Option<Arc<Health>>,
+    /// Who is told how old frames are, where that is governed.
+    pub governor: Option<Arc<Governor>>,
 }
 
 /// The perceiving thread.
@@ -304,6 +307,9 @@ impl Perceive {
         let state = if frame.repeated { SensorState::Late } else { self.state(&origin) };
         let report = self.report(&origin, Trigger::Camera, state, Some(objects));
         self.parts.end_to_end[origin.sensor].record(origin.age());
+        if let Some(governor) = &self.parts.governor {
+            governor.reported(origin.age());
+        }
         let perceived = Perceived {
             report: Arc::new(report),
             entry: Some(origin.entry),

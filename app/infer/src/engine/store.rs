@@ -20,6 +20,9 @@ use super::manifest::EngineManifest;
 
 const LOCK: &str = "lock";
 const ASIDE: &str = "aside";
+/// Written where a build failed, to see whether the disk is full: less room than this holds no engine.
+const PROBE: &str = "probe";
+const PROBE_BYTES: usize = 1 << 20;
 /// Names in `aside` are tried up to here; more says that nobody ever looks.
 const ASIDE_MAX: usize = 10_000;
 
@@ -191,6 +194,20 @@ impl Store {
         };
         name().map_err(|source| self.failed("write", &path, source))?;
         Ok(Lock { _file: file })
+    }
+
+    /// Proves that there is room for more: for what a failed build left no trace of.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`], where the disk is full with what to do.
+    pub fn check_room(&self) -> Result<(), StoreError> {
+        let path = self.root.join(PROBE);
+        let written = File::create(&path).and_then(|mut file| {
+            file.write_all(&vec![1; PROBE_BYTES])?;
+            file.sync_all()
+        });
+        let _ = fs::remove_file(&path);
+        written.map_err(|source| self.failed("write", &path, source))
     }
 
     /// Where the engine of `key` lies, or would.

@@ -4,7 +4,8 @@
 //! not ([`CanSink::hear`], [`CanSink::cycle`]). A sensor is current while its newest report is young enough and saw something.
 //! All are current: everything is valid. Only some are: obstacles that these see are valid each; the state, the nearest and
 //! empty places in the list are not, since what the others would see is not known. None is: nothing is valid, and what was
-//! listed last stays listed. The nearest obstacle on the way has a place in the list, however many are more urgent. A tick is no report of a sensor: it makes nothing valid, and nothing invalid that is young enough.
+//! listed last stays listed. The nearest obstacle on the way has a place in the list, however many are more urgent. A tick is no
+//! report of a sensor: it makes nothing valid, and nothing invalid that is young enough.
 
 use std::collections::BTreeMap;
 
