@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use ocellus_world::rig::front_camera;
-use ocellus_world::{Box3d, CameraTruth, EgoState, ObjectTruth, Quality, RenderBuffers, Scenario, World};
+use ocellus_world::{Box3d, CameraTruth, EgoState, Quality, RenderBuffers, Scenario, World};
 use serde_json::Value;
 
+use crate::support::truth::{same_box, scenario_s};
 use crate::support::{ocellus, root};
 
-/// Sensor time of a scenario's second 0, microseconds, as drives of the world are stamped.
-const START_US: u64 = 1_767_225_600_000_000;
 /// Size of the pictures.
 const SIZE: (u32, u32) = (320, 192);
 /// Width of the simulated car, and from the vehicle frame's origin to its front, metres.
@@ -72,12 +71,6 @@ fn gap_m(object: &Box3d, ego: &EgoState) -> Option<f64> {
     met.min_by(f64::total_cmp)
 }
 
-fn same_box(truth: &ObjectTruth, object: &Value) -> bool {
-    let Some(b) = truth.box_visible else { return false };
-    let got = object["box_px"].as_array().unwrap();
-    [b.x0, b.y0, b.x1, b.y1].iter().zip(got).all(|(want, got)| (f64::from(*want) - got.as_f64().unwrap()).abs() < 0.02)
-}
-
 /// Counts over all scenarios.
 #[derive(Default)]
 struct Counts {
@@ -114,7 +107,7 @@ fn judge(name: &str, seconds: f64, counts: &mut Counts) {
     for line in std::fs::read_to_string(Path::new(&out).join("objects.jsonl")).unwrap().lines() {
         let line: Value = serde_json::from_str(line).unwrap();
         let at = line["t_ns"].as_u64().unwrap().div_ceil(1000);
-        let t_s = (at - START_US) as f64 * 1e-6;
+        let t_s = scenario_s(&line);
         if line["trigger"] != "camera" || t_s < SETTLED_S {
             continue;
         }

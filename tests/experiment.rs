@@ -1,5 +1,5 @@
-//! `ocellus experiment` and a taught `ocellus distill` on networks of a few thousand parameters: the table is there, the
-//! same command again trains nothing and says the same, and what cannot be is refused before anything is trained.
+//! `ocellus experiment` and `ocellus distill` on networks of a few thousand parameters: the table is there, the same command
+//! again trains nothing and says the same, what cannot be is refused before anything is trained, and energy is accounted for.
 
 use std::fs;
 use std::path::Path;
@@ -76,4 +76,21 @@ fn an_experiment_that_cannot_be_is_refused_before_anything_is_trained() {
         assert!(said.code == 2 && said.err.contains(part), "{part}: {}", said.err);
         assert!(!folder.path().join("out").exists(), "{part}");
     }
+}
+
+#[test]
+fn what_a_distillation_took_is_told_by_stage_also_where_the_network_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    put(folder.path(), ARMS);
+    let (recipe, out) = (folder.path().join("student.toml"), folder.path().join("made"));
+    let words = ["distill".as_ref(), recipe.as_os_str(), "--out".as_ref(), out.as_os_str()];
+    let judge = ["--judge", "world:random@1", "--judge-frames", "4"].map(AsRef::as_ref);
+    let said = ocellus(words.into_iter().chain(judge));
+    assert_eq!(said.code, 4, "{}", said.err);
+    let account: Value = serde_json::from_str(&fs::read_to_string(out.join("energy.json")).unwrap()).unwrap();
+    let stages = account["stages"].as_array().unwrap();
+    let names: Vec<&str> = stages.iter().map(|s| s["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["opening", "training", "export", "judging"]);
+    assert!(stages[1]["joules"].as_f64().unwrap() > 0.0 && stages[3]["joules"].as_f64().unwrap() > 0.0, "{account}");
+    assert!(account["sum"]["adds_up"] == true && said.err.contains("adds up"), "{account}: {}", said.err);
 }

@@ -315,6 +315,7 @@ fn the_pipeline_is_judged_on_a_simulated_drive_with_every_subset_of_its_sensors(
     assert_eq!(said.code, 0, "{}", said.err);
     let body = json(&said);
     let k = &body["kinematics"]["distance_m"];
+    assert!(body["kinematics"]["velocity_mps"]["n"].as_u64().unwrap() > 0, "{}", body["kinematics"]);
     assert!(k["n"].as_u64().unwrap() > 0 && k["median_abs"].as_f64().unwrap() < 5.0, "{k}");
     let sensors = body["sensors"].as_array().unwrap();
     assert_eq!(sensors.len(), 3, "{sensors:?}");

@@ -9,10 +9,9 @@ use ocellus_world::rig::{front_camera, roof_lidar, side_camera};
 use ocellus_world::{CameraSetup, CameraTruth, ObjectTruth, Quality, RenderBuffers, Scenario, World};
 use serde_json::Value;
 
+use crate::support::truth::{same_box, scenario_s};
 use crate::support::{ocellus, root};
 
-/// Sensor time of a scenario's second 0, as drives of the world are stamped.
-const START_NS: i64 = 1_767_225_600_000_000_000;
 /// Size of the pictures.
 const SIZE: (u32, u32) = (640, 384);
 
@@ -79,7 +78,7 @@ fn lines(run: &Run<'_>) -> Vec<(f64, Value)> {
     }
     let text = std::fs::read_to_string(out.join("objects.jsonl")).unwrap();
     let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    lines.map(|line| ((line["t_ns"].as_i64().unwrap() - START_NS) as f64 * 1e-9, line)).collect()
+    lines.map(|line| (scenario_s(&line), line)).collect()
 }
 
 /// Puts every object of a run beside the world's truth.
@@ -100,12 +99,6 @@ fn judge(run: &Run<'_>) -> Vec<Judged> {
     }
     assert!(judged.len() > 20, "{} objects judged", judged.len());
     judged
-}
-
-fn same_box(truth: &ObjectTruth, object: &Value) -> bool {
-    let Some(b) = truth.box_visible else { return false };
-    let got = object["box_px"].as_array().unwrap();
-    [b.x0, b.y0, b.x1, b.y1].iter().zip(got).all(|(want, got)| (f64::from(*want) - got.as_f64().unwrap()).abs() < 0.02)
 }
 
 fn vector(value: &Value) -> Option<[f64; 3]> {
@@ -351,6 +344,8 @@ fn a_slow_lidar_beside_oncoming_traffic_gives_true_distances_and_warns_of_nobody
     assert_eq!(judged.code, 0, "{}\n{}", judged.out, judged.err);
     let report: Value = serde_json::from_str(&judged.out).unwrap();
     let lidar = &report["kinematics"]["by_source"]["lidar"];
+    let why = &report["kinematics"]["undefined"]["velocity_mps"];
+    assert!(why.as_str().is_some_and(|why| why.contains("no true velocities")), "{why}");
     let figure = |name: &str| lidar[name].as_f64().unwrap();
     println!(
         "lidar: n {}, median error {:.3} of range, {:.2} within two sigmas",

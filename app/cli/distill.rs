@@ -9,8 +9,8 @@ use anyhow::{Context, Result, anyhow};
 use clap::Args;
 use ocellus_distill::export::{Exported, export};
 use ocellus_distill::recipe::Recipe;
-use ocellus_distill::train::network;
 use ocellus_distill::train::run::{self, CHECKPOINT};
+use ocellus_distill::train::{Trainer, network};
 use ocellus_judge::energy::TeacherEnergy;
 use ocellus_judge::statement::Targets;
 
@@ -19,11 +19,15 @@ use super::vouching::{Judging, let_out};
 use crate::exit::{self, Outcome};
 use crate::measure::cost::CORE_W;
 use crate::measure::making::TrainingLog;
+use crate::measure::stages::Stages;
 use crate::measure::vouch::{Candidate, Case, state};
 use crate::measure::{outcome, statement, training};
 
 /// Streets on which a student is judged unless --judge says otherwise: seeds that no training sees.
 const JUDGED_SEEDS: u64 = 24;
+
+/// What this session took, by stage, in the folder.
+const ACCOUNT: &str = "energy.json";
 
 /// Train a network on the simulated world, judge it, and write it as ONNX with its manifest and its statement.
 #[derive(Debug, Args)]
@@ -32,6 +36,7 @@ const JUDGED_SEEDS: u64 = 24;
     ocellus distill models/recipes/street.toml --out out/street --teacher big.onnx --judge labelled/\n\
     Interrupted, the same command goes on at the last checkpoint, to the same result.\n\
     The network is written only where nothing is lost (exit code 4 otherwise): out/street/statement.html says what.\n\
+    out/street/energy.json says what opening, training, export and judging took, and whether they add up to the whole.\n\
     Scores that are too sure or too shy: accept d_ece, make them honest with `ocellus eval out/street --data world:random@25-36\n\
     --fit isotonic --into out/street/model.toml`, and write the statement anew with `ocellus eval out/street --statement out/street`.")]
 pub struct Distill {
@@ -70,7 +75,9 @@ impl Distill {
         // Read before hours of training.
         let targets = self.judging.accepting.targets(Targets::shipped)?;
         let judged_on = self.judged_on(&recipe).map_err(exit::usage)?;
-        let mut trainer = run::open(&recipe, &self.out)?;
+        let mut stages = Stages::start(self.core_watts);
+        // Streets are rendered here already.
+        let mut trainer = stages.run("opening", || run::open(&recipe, &self.out))?;
         let graph = trainer.graph();
         eprintln!(
             "{}: {} parameters, {} million multiplications a picture; step {} of {}",
@@ -81,14 +88,25 @@ impl Distill {
             recipe.train.steps
         );
         if !self.as_is {
-            let mut log = Log::new(&self.out, &recipe, (trainer.state().step, self.core_watts))?;
-            run::run(&self.out, &mut trainer, |report| log.step(report))?;
-            log.finish();
+            stages.run("training", || self.train(&recipe, &mut trainer))?;
         }
         let state = trainer.state();
         let recipe = trainer.recipe();
-        let made = export(recipe, &network(recipe), &state.average, &state.average_running, state.step);
-        self.judge(&made, (&targets, &judged_on), (recipe, state.step))
+        let made = stages
+            .run("export", || export(recipe, &network(recipe), &state.average, &state.average_running, state.step));
+        let judged = stages.run("judging", || self.judge(&made, (&targets, &judged_on), (recipe, state.step)));
+        let account = stages.account();
+        account.write(&self.out.join(ACCOUNT))?;
+        eprintln!("{account}");
+        judged
+    }
+
+    /// Trains to the recipe's last step.
+    fn train(&self, recipe: &Recipe, trainer: &mut Trainer) -> Result<()> {
+        let mut log = Log::new(&self.out, recipe, (trainer.state().step, self.core_watts))?;
+        run::run(&self.out, trainer, |report| log.step(report))?;
+        log.finish();
+        Ok(())
     }
 
     /// Streets below the seeds of training, unless told otherwise.

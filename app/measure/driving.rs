@@ -43,7 +43,13 @@ pub struct Kinematics {
     pub velocity_mps: Option<ValueErrors>,
     /// Times to collision, seconds; absent without truth.
     pub ttc_s: Option<TtcErrors>,
+    /// Why figures are undefined, by name.
+    pub undefined: BTreeMap<&'static str, &'static str>,
 }
+
+/// Why velocities and times to collision are not judged.
+const NO_VELOCITIES: &str =
+    "a drive that is read has no true velocities: one that is simulated has (--data world:SCENARIO@SEED)";
 
 /// Share of true objects that are placed where they are.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
@@ -153,6 +159,7 @@ pub fn kinematics(runs: &[(&TrueDrive, Vec<FrameReport>)]) -> Kinematics {
         by_source: by_source.into_iter().map(|(source, values)| (source, value_errors(&values))).collect(),
         velocity_mps: known.then(|| value_errors(&velocities)),
         ttc_s: known.then(|| ttc_errors(&times)),
+        undefined: ["velocity_mps", "ttc_s"].into_iter().filter(|_| !known).map(|name| (name, NO_VELOCITIES)).collect(),
     }
 }
 

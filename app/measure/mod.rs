@@ -28,6 +28,8 @@ mod picture;
 pub mod planted;
 pub mod power;
 pub mod robust;
+#[cfg(feature = "train")]
+pub mod stages;
 pub mod statement;
 pub mod subject;
 pub mod training;

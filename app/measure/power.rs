@@ -167,26 +167,29 @@ fn idle(sensor: &Sensor) -> Option<f64> {
     }
 }
 
-/// CPU seconds of all threads of this process so far.
+/// CPU seconds of all threads of this process, and of the processes that it waited for, so far.
 pub fn cpu_seconds() -> Option<f64> {
     let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
     // The program's name, in brackets, may hold blanks.
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
     let ticks = |i: usize| fields.get(i).and_then(|f| f.parse::<f64>().ok());
-    Some((ticks(11)? + ticks(12)?) / TICKS_PER_S)
+    Some((11..=14).map(ticks).sum::<Option<f64>>()? / TICKS_PER_S)
 }
 
 /// Largest resident memory of this process so far, megabytes.
 pub fn peak_memory_mb() -> Option<f64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?;
-    line.trim().strip_suffix("kB")?.trim().parse::<f64>().ok().map(|kb| kb / 1024.0)
+    own_status_mb("VmHWM:")
 }
 
 /// Resident memory of this process now, megabytes.
 pub fn memory_mb() -> Option<f64> {
+    own_status_mb("VmRSS:")
+}
+
+/// A line of this process's status that is told in kilobytes, as megabytes.
+fn own_status_mb(name: &str) -> Option<f64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:"))?;
+    let line = status.lines().find_map(|l| l.strip_prefix(name))?;
     line.trim().strip_suffix("kB")?.trim().parse::<f64>().ok().map(|kb| kb / 1024.0)
 }
 

@@ -91,8 +91,12 @@ pub fn driving(teacher: Option<Drives<'_>>, student: Drives<'_>) -> Vec<Measured
     let k = student.1;
     vec![
         property("distance_median_m", &|d| d.1.distance_m.median_abs, Some(k.distance_m.n)),
-        property("velocity_median_mps", &|d| d.1.velocity_mps?.median_abs, k.velocity_mps.map(|v| v.n)),
-        property("ttc_median_s", &|d| d.1.ttc_s?.both.median_abs, k.ttc_s.map(|t| t.both.n)),
+        property(
+            "velocity_median_mps",
+            &|d| d.1.velocity_mps.as_ref()?.median_abs,
+            k.velocity_mps.as_ref().map(|v| v.n),
+        ),
+        property("ttc_median_s", &|d| d.1.ttc_s.as_ref()?.both.median_abs, k.ttc_s.as_ref().map(|t| t.both.n)),
         property("idf1", &mean(|m| m.idf1), None),
         property("hota", &mean(|m| m.hota), None),
     ]

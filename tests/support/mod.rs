@@ -5,6 +5,7 @@ use std::process::{Command, Output};
 
 #[path = "../../app/percept/tests/support/python.rs"]
 pub mod python;
+pub mod truth;
 
 /// The project's root.
 pub fn root() -> &'static Path {

@@ -10,7 +10,7 @@ use ocellus_percept::image::Image;
 use ocellus_percept::report::{FrameReport, Object, SensorState, Trigger};
 use ocellus_percept::time::Timestamp;
 use ocellus_sinks::viewer::{FrameView, LogLevel, LogView, Picture, Scene, Shared, ViewMsg, Viewer, ViewerMode};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{Eval, report, shown};
 use crate::exit::{self, Outcome};
@@ -49,8 +49,11 @@ pub(super) fn run(eval: &Eval, student: &Path, teacher: &Path) -> Result<Outcome
         )));
     }
     let data = asked.open(false)?;
+    let both_depth = teacher.depth().is_some() && student.depth().is_some();
     let (seen, found, depths) = if asked.wants(Part::Driving) {
-        (at_work(&asked, &teacher.file, &data)?, at_work(&asked, &student.file, &data)?, Vec::new())
+        let (seen, found) = (at_work(&asked, &teacher.file, &data)?, at_work(&asked, &student.file, &data)?);
+        let depths = both_depth.then(|| look_at_both(&mut teacher, &mut student, &data)).transpose()?;
+        (seen, found, depths.map_or_else(Vec::new, |(_, _, depths)| depths))
     } else {
         let ((seen, _), (found, _), depths) = look_at_both(&mut teacher, &mut student, &data)?;
         (seen, found, depths)
@@ -76,9 +79,56 @@ pub(super) fn run(eval: &Eval, student: &Path, teacher: &Path) -> Result<Outcome
     Ok(outcome(&found.lost))
 }
 
+/// A figure of agreement.
+struct Row {
+    /// As programs read it.
+    key: &'static str,
+    /// As people read it.
+    label: &'static str,
+    value: Option<f64>,
+    /// What it means that there is no value.
+    why: &'static str,
+}
+
+impl Row {
+    fn shown(&self) -> String {
+        self.value.map_or_else(|| format!("undefined: {}", self.why), |v| shown(Some(v), 4))
+    }
+}
+
+fn rows(agreed: &Agreed) -> [Row; 6] {
+    let s = &agreed.sum;
+    let unseen = match (agreed.frames.is_empty(), s.fidelity) {
+        (true, _) => "no picture was looked at by both",
+        (false, None) => "one of the two gives depth alone",
+        (false, Some(_)) => "neither sees a box",
+    };
+    let unmatched = if s.fidelity.is_some() { "no box is seen by both" } else { unseen };
+    let depth = agreed.depth.and_then(|d| d.abs_rel);
+    let row = |key, label, value, why| Row { key, label, value, why };
+    [
+        row("share", "share of boxes that both see", s.share, unseen),
+        row("fidelity", "frames with the same boxes", s.fidelity, unseen),
+        row("score_shift", "student's score above teacher's", s.score_shift, unmatched),
+        row("box_offset_px", "edges apart, px", s.box_offset_px, unmatched),
+        row(
+            "distance_difference_m",
+            "distances apart, m",
+            s.distance_difference_m,
+            "no box seen by both has a distance",
+        ),
+        row("depth", "depth apart, |s - t| / t", depth, "one of the two gives no depth"),
+    ]
+}
+
 fn sums(agreed: &Agreed) -> Value {
     let s = &agreed.sum;
-    json!({"frames": s.frames, "matched": s.matched, "share": s.share, "fidelity": s.fidelity, "score_shift": s.score_shift,
+    let undefined: Map<String, Value> = rows(agreed)
+        .into_iter()
+        .filter(|row| row.value.is_none())
+        .map(|row| (row.key.to_owned(), row.why.into()))
+        .collect();
+    json!({"undefined": undefined, "frames": s.frames, "matched": s.matched, "share": s.share, "fidelity": s.fidelity, "score_shift": s.score_shift,
         "box_offset_px": s.box_offset_px, "distance_difference_m": s.distance_difference_m, "depth": agreed.depth})
 }
 
@@ -98,15 +148,8 @@ fn text(data: &Data, agreed: &Agreed, worst: &[&Compared]) -> String {
         None => "boxes are not compared, for one of the two gives depth alone".to_owned(),
     };
     let mut out = format!("{} frames, {boxes}\n", s.frames);
-    for (what, value) in [
-        ("share of boxes that both see", s.share),
-        ("frames with the same boxes", s.fidelity),
-        ("student's score above teacher's", s.score_shift),
-        ("edges apart, px", s.box_offset_px),
-        ("distances apart, m", s.distance_difference_m),
-        ("depth apart, |s - t| / t", agreed.depth.and_then(|d| d.abs_rel)),
-    ] {
-        out += &format!("  {what:<32} {}\n", shown(value, 4));
+    for row in rows(agreed) {
+        out += &format!("  {:<32} {}\n", row.label, row.shown());
     }
     out += "where they part most (boxes or depth, whichever is farther apart)\n";
     for (rank, compared) in worst.iter().enumerate() {

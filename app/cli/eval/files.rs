@@ -52,14 +52,20 @@ impl Files {
             println!("{}", serde_json::to_string_pretty(&body)?);
             return Ok(Outcome::Done);
         }
-        let rows = [
-            ("HOTA", result.hota),
-            ("MOTA", result.mota),
-            ("IDF1", result.idf1),
-            ("recall", result.recall),
-            ("precision", result.precision),
-        ];
-        rows.iter().for_each(|(name, value)| println!("{name:<10} {}", percent(*value)));
+        let (rows, why) = (
+            [
+                ("HOTA", "hota", result.hota),
+                ("MOTA", "mota", result.mota),
+                ("IDF1", "idf1", result.idf1),
+                ("recall", "recall", result.recall),
+                ("precision", "precision", result.precision),
+            ],
+            result.undefined(),
+        );
+        for (name, key, value) in rows {
+            let reason = || format!("undefined: {}", why.get(key).copied().unwrap_or_default());
+            println!("{name:<10} {}", value.map_or_else(reason, |v| format!("{:.2}", v * 100.0)));
+        }
         println!("switches   {}", result.id_switches);
         Ok(Outcome::Done)
     }
@@ -98,13 +104,16 @@ impl Files {
         };
         if as_json {
             let mut body = json!({"stats": result.stats, "per_class": result.per_class, "images": result.images,
-                "undefined": result.undefined(), "findings": result.findings});
+                "undefined": result.undefined(), "findings": result.findings, "ground_truth": described(&truth)});
             if let (Some(report), Value::Object(map)) = (&lost, &mut body) {
                 map.insert("gate".into(), json!(report));
             }
             println!("{}", serde_json::to_string_pretty(&body)?);
         } else {
             let (mut text, why) = (String::new(), result.undefined());
+            let (crowds, bare) = (truth.crowd_regions(), truth.images_without_annotations());
+            let _ =
+                writeln!(text, "{} images, {bare} of them without an object, {crowds} crowd regions", result.images);
             for (name, value) in STAT_NAMES.into_iter().zip(result.stats) {
                 let reason = || format!("undefined: {}", why.get(name).copied().unwrap_or_default());
                 let _ = writeln!(text, "{name:<12} {}", value.map_or_else(reason, |v| format!("{v:.4}")));
@@ -120,14 +129,16 @@ impl Files {
     }
 }
 
+/// What the ground truth holds beside plain objects.
+fn described(truth: &GroundTruth) -> Value {
+    json!({"annotations": truth.objects.len(), "crowd_regions": truth.crowd_regions(),
+        "images_without_annotations": truth.images_without_annotations()})
+}
+
 fn read(path: &Path) -> Result<String> {
     std::fs::read_to_string(path).with_context(|| shown(path)).map_err(exit::usage)
 }
 
 fn shown(path: &Path) -> String {
     path.display().to_string()
-}
-
-fn percent(value: Option<f64>) -> String {
-    value.map_or_else(|| "undefined".to_owned(), |v| format!("{:.2}", v * 100.0))
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::Result;
 use ocellus_judge::coco::STAT_NAMES;
 use ocellus_judge::detect::GroupReport;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{Eval, shown};
 use crate::exit::{self, Outcome};
@@ -156,6 +156,12 @@ fn groups(kind: &str, report: &GroupReport) -> String {
     out
 }
 
+/// Why a figure is undefined, where the figures beside it say so.
+fn why(map: &Map<String, Value>, name: &str) -> String {
+    let told = map.get("undefined").and_then(|reasons| reasons.get(name)).and_then(Value::as_str);
+    told.map_or_else(String::new, |why| format!(": {why}"))
+}
+
 /// Names and values, a line each, tables of one kind in one line.
 pub(super) fn indented(value: &Value, depth: usize) -> String {
     let margin = "  ".repeat(depth);
@@ -163,8 +169,9 @@ pub(super) fn indented(value: &Value, depth: usize) -> String {
         Value::Object(map) => map
             .iter()
             .map(|(name, inner)| match inner {
+                Value::Object(_) if name == "undefined" => String::new(),
                 Value::Object(_) | Value::Array(_) => format!("{margin}{name}\n{}", indented(inner, depth + 1)),
-                Value::Null => format!("{margin}{name:<24} undefined\n"),
+                Value::Null => format!("{margin}{name:<24} undefined{}\n", why(map, name)),
                 Value::Number(n) if n.is_f64() => format!("{margin}{name:<24} {:.4}\n", n.as_f64().unwrap_or(0.0)),
                 other => format!("{margin}{name:<24} {}\n", bare(other)),
             })

@@ -1,5 +1,7 @@
 //! Distance, velocity and time to collision against truth: errors, and whether the stated uncertainty is honest.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use crate::depth::median;
@@ -17,7 +19,7 @@ pub struct Measured {
 }
 
 /// Errors of a quantity; all `None` where there is no estimate.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ValueErrors {
     /// Estimates judged.
     pub n: usize,
@@ -39,6 +41,8 @@ pub struct ValueErrors {
     pub within_1_sigma: Option<f64>,
     /// Share within two sigma (0.954 is honest).
     pub within_2_sigma: Option<f64>,
+    /// Why figures are undefined, by name.
+    pub undefined: BTreeMap<&'static str, &'static str>,
 }
 
 /// Judges estimates of one quantity. Truths that are not finite are passed over; estimates that are not count as missing.
@@ -58,7 +62,7 @@ pub fn value_errors(values: &[Measured]) -> ValueErrors {
     };
     let n = errors.len();
     let mean = |sum: f64| (n > 0).then(|| sum / n as f64);
-    ValueErrors {
+    let mut errors = ValueErrors {
         n,
         too_few: n < TOO_FEW,
         missing: known.len() - n,
@@ -69,11 +73,30 @@ pub fn value_errors(values: &[Measured]) -> ValueErrors {
         median_abs_rel: median(&mut relative),
         within_1_sigma: within(1.0),
         within_2_sigma: within(2.0),
+        undefined: BTreeMap::new(),
+    };
+    errors.undefined = errors.reasons();
+    errors
+}
+
+impl ValueErrors {
+    fn reasons(&self) -> BTreeMap<&'static str, &'static str> {
+        let or_no_estimate = |why| if self.n == 0 { "there is no estimate" } else { why };
+        let all = [
+            ("bias", self.bias, ""),
+            ("mean_abs", self.mean_abs, ""),
+            ("median_abs", self.median_abs, ""),
+            ("p95_abs", self.p95_abs, ""),
+            ("median_abs_rel", self.median_abs_rel, "every truth is 0"),
+            ("within_1_sigma", self.within_1_sigma, "no estimate has a sigma"),
+            ("within_2_sigma", self.within_2_sigma, "no estimate has a sigma"),
+        ];
+        all.into_iter().filter(|f| f.1.is_none()).map(|(name, _, why)| (name, or_no_estimate(why))).collect()
     }
 }
 
 /// Errors of time to collision, where "no collision" (`None`) is itself an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TtcErrors {
     /// Errors in seconds where truth and estimate both say a collision comes.
     pub both: ValueErrors,
@@ -129,7 +152,9 @@ mod tests {
             value(Some(1.0), f64::NAN),
         ]);
         assert_eq!((got.n, got.missing, got.bias, got.within_1_sigma), (1, 2, Some(1.0), None));
-        assert_eq!(value_errors(&[]).median_abs, None);
+        assert_eq!(got.undefined.keys().copied().collect::<Vec<_>>(), ["within_1_sigma", "within_2_sigma"]);
+        let none = value_errors(&[]);
+        assert_eq!((none.median_abs, none.undefined.len(), none.undefined["bias"]), (None, 7, "there is no estimate"));
         let ttc = ttc_errors(&[(Some(2.0), Some(3.0)), (None, Some(1.0)), (Some(1.0), None), (None, None)]);
         assert_eq!((ttc.both.n, ttc.missed, ttc.false_alarms, ttc.both_clear), (1, 1, 1, 1));
     }

@@ -98,6 +98,9 @@ fn undefined_figures_are_null() {
     assert!(json["stats"][5].is_null() && json["per_class"]["tram"].is_null());
     assert_eq!(result(CAR, "[]").ap(), Some(0.0), "an object that is missed is a true 0");
     let empty = result("", HIT);
+    assert_eq!(empty.findings.count_of("without an object"), 1);
+    let blind = result(CAR, "[]");
+    assert_eq!((blind.ap(), blind.findings.count_of("without an entry")), (Some(0.0), 1));
     assert!(empty.stats.iter().all(Option::is_none), "without objects nothing is defined");
     assert_eq!(perfect.undefined()["APl"], "there is no object of 96 x 96 px or more to find");
     assert_eq!((empty.undefined().len(), perfect.undefined().len()), (13, 5), "{:?}", perfect.undefined());
@@ -119,7 +122,8 @@ fn odd_entries_are_counted_and_named() {
         {"image_id": 1, "category_id": 55, "bbox": [10, 10, 20, 20], "score": 0.9},
         {"image_id": 1, "category_id": 1, "bbox": [10, 10, 20, 20], "score": NaN},
         {"image_id": 1, "category_id": 1, "bbox": [10, 10, 20], "score": 0.5},
-        {"image_id": 1, "category_id": 1, "bbox": [10, 10, 0, 20], "score": 0.5}]"#;
+        {"image_id": 1, "category_id": 1, "bbox": [10, 10, 0, 20], "score": 0.5},
+        {"image_id": 1, "category_id": 1, "bbox": [70, 70, 9, 9], "score": 1.5}]"#;
     let result = result(&odd, detections);
     let count = |part: &str| result.findings.count_of(part);
     for part in [
@@ -134,6 +138,7 @@ fn odd_entries_are_counted_and_named() {
         "score is missing",
         "detection whose box is missing",
         "detection box of zero",
+        "score is not within 0 to 1",
     ] {
         assert_eq!(count(part), 1, "{part}: {:?}", result.findings);
     }
@@ -173,6 +178,8 @@ fn a_crowd_forgives_and_an_id_of_zero_matches() {
         {"image_id": 1, "category_id": 1, "bbox": [60, 60, 10, 10], "score": 0.94},
         {"image_id": 1, "category_id": 1, "bbox": [10, 10, 20, 20], "score": 0.9}]"#;
     assert!((result(&crowd, detections).ap().unwrap() - 1.0).abs() < 1e-9);
+    let truth = small_truth(&crowd).unwrap();
+    assert_eq!((truth.crowd_regions(), truth.images_without_annotations()), (1, 1));
     let zero = result(&CAR.replace(r#""id": 1,"#, r#""id": 0,"#), HIT);
     assert!((zero.ap().unwrap() - 1.0).abs() < 1e-9);
     assert_eq!(zero.findings.count_of("id 0"), 1);

@@ -113,6 +113,7 @@ fn a_swap_of_identities_is_counted() {
 fn undefined_figures_have_their_reason() {
     let nothing = ocellus_judge::mot::evaluate("", "").unwrap();
     assert_eq!((nothing.mota, nothing.hota, nothing.undefined().len()), (None, None, 12));
+    assert_eq!(nothing.findings.count_of("without a box"), 2);
     let missed = ocellus_judge::mot::evaluate("1,1,10,10,20,20,1,1,1", "").unwrap();
     assert_eq!(missed.mota, Some(0.0), "an object that is missed is a true 0");
     let why = missed.undefined();
@@ -135,4 +136,9 @@ fn bad_lines_are_named() {
     assert_eq!(ignored.objects, 1);
     assert_eq!(ignored.findings.count_of("not to be considered"), 1);
     assert_eq!(ignored.findings.count_of("zero or negative size"), 1);
+    let stray = evaluate("0,1,0,0,9,9,1\n2,1,0,0,9,9,1", "2,1,0,0,9,9,1\n3,1,0,0,9,9,1\n9999,4,0,0,9,9,1").unwrap();
+    let findings: Vec<String> = stray.findings.iter().map(ToString::to_string).collect();
+    assert!(findings[0].starts_with("1 x frame number below 1 in the ground truth"), "{findings:?}");
+    assert!(findings[1].starts_with("2 x tracker box outside the ground truth's frames 0 to 2"), "{findings:?}");
+    assert!((stray.fp, findings[1].ends_with("(first: frame 3, id 1)")) == (2, true), "{findings:?}");
 }

@@ -30,6 +30,18 @@ pub struct Detections {
     pub findings: Findings,
 }
 
+/// What is odd about a detection that is kept.
+fn note_oddities(findings: &mut Findings, bbox: [f64; 4], score: f64, place: impl Fn() -> String) {
+    if bbox[2] <= 0.0 || bbox[3] <= 0.0 {
+        let effect = "kept as a detection that can match nothing, as pycocotools does (of negative area: left out)";
+        findings.note("detection box of zero or negative size", effect, || format!("{}: {bbox:?}", place()));
+    }
+    if !(0.0..=1.0).contains(&score) {
+        let effect = "kept: the order of scores is all that counts here";
+        findings.note("detection whose score is not within 0 to 1", effect, || format!("{}: {score}", place()));
+    }
+}
+
 const EXPECTED: &str = "a list of {image_id, category_id, bbox or segmentation, score}";
 
 impl Detections {
@@ -51,6 +63,11 @@ impl Detections {
             if let Some(object) = detections.read(truth, index, entry, size_from_box) {
                 detections.objects.push(object);
             }
+        }
+        if count == 0 {
+            detections.findings.note("list of detections without an entry", "every object counts as missed", || {
+                "the file holds an empty list".to_owned()
+            });
         }
         match first_image {
             Some(first) if foreign == count => Err(CocoError::AllForeign { count, first }),
@@ -98,11 +115,7 @@ impl Detections {
                 wire::written(entry.bbox.as_deref()),
             );
         };
-        if bbox[2] <= 0.0 || bbox[3] <= 0.0 {
-            let effect = "kept as a detection that can match nothing, as pycocotools does (of negative area: left out)";
-            let place = format!("detection number {} in image {}: {bbox:?}", index + 1, entry.image_id.0);
-            self.findings.note("detection box of zero or negative size", effect, || place);
-        }
+        note_oddities(&mut self.findings, bbox, score, place);
         let area = match &mask {
             Some(mask) if !size_from_box => mask.area() as f64,
             _ => bbox[2] * bbox[3],

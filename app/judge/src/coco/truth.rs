@@ -77,12 +77,29 @@ impl GroundTruth {
         truth.read_images(file.images)?;
         truth.read_categories(file.categories)?;
         truth.read_annotations(file.annotations)?;
+        if truth.objects.is_empty() {
+            let listed = format!("{} images, {} categories", truth.images.len(), truth.categories.len());
+            truth.findings.note("ground truth without an object", "figures that need one are undefined", || listed);
+        }
         Ok(truth)
     }
 
     /// Index of the image with this id.
     pub fn image_index(&self, id: i64) -> Option<usize> {
         self.images.binary_search_by_key(&id, |i| i.id).ok()
+    }
+
+    /// Images on which nothing is annotated: each detection there is a false one.
+    pub fn images_without_annotations(&self) -> usize {
+        let mut annotated: Vec<usize> = self.objects.iter().map(|o| o.image).collect();
+        annotated.sort_unstable();
+        annotated.dedup();
+        self.images.len() - annotated.len()
+    }
+
+    /// Regions of many objects: a detection inside is neither right nor wrong.
+    pub fn crowd_regions(&self) -> usize {
+        self.objects.iter().filter(|o| o.crowd).count()
     }
 
     /// Index of the category with this id.

@@ -43,6 +43,8 @@ pub struct GroupReport {
     pub worst: Option<String>,
     /// Best minus worst among those large enough.
     pub gap: Option<f64>,
+    /// Why these two are undefined.
+    pub undefined: Option<&'static str>,
 }
 
 impl GroupReport {
@@ -51,7 +53,8 @@ impl GroupReport {
         let worst = sound().min_by(|a, b| a.1.total_cmp(&b.1));
         let best = sound().max_by(|a, b| a.1.total_cmp(&b.1));
         let gap = best.zip(worst).map(|(b, w)| b.1 - w.1);
-        Self { kind, worst: worst.map(|w| w.0.name.clone()), gap, groups }
+        let undefined = worst.is_none().then_some("no group has 30 or more, or none has a figure");
+        Self { kind, worst: worst.map(|w| w.0.name.clone()), gap, undefined, groups }
     }
 
     /// The worst group.

@@ -119,6 +119,7 @@ pub fn evaluate(gt: &str, dt: &str) -> Result<MotResult, MotError> {
     let mut findings = Findings::default();
     let truth = parse::parse(gt, parse::Role::GroundTruth, &mut findings)?;
     let found = parse::parse(dt, parse::Role::Output, &mut findings)?;
+    parse::note_strays(&truth, &found, &mut findings);
     let sequence = frames::Sequence::new(&truth, &found);
     let clear = clear::evaluate(&sequence);
     let identity = identity::evaluate(&sequence);

@@ -85,13 +85,36 @@ pub(super) fn parse(text: &str, role: Role, findings: &mut Findings) -> Result<B
         if let Some(first) = seen.insert((frame, id), line) {
             return Err(MotError::Twice { file: role.file(), line, first, frame, id });
         }
+        if frame < 1 {
+            let what = format!("frame number below 1 in the {}", role.file());
+            let effect = "kept as written; MOTChallenge counts from 1: see that both files count alike";
+            findings.note(&what, effect, || format!("line {line}: frame {frame}"));
+        }
         if track_box.bbox[2] <= 0.0 || track_box.bbox[3] <= 0.0 {
             let what = format!("box of zero or negative size in the {}", role.file());
             findings.note(&what, "kept; it can match nothing", || format!("line {line}"));
         }
         boxes.entry(frame).or_default().push(track_box);
     }
+    if boxes.is_empty() {
+        let (what, effect) = match role {
+            Role::GroundTruth => ("ground truth without a box", "figures that need one are undefined"),
+            Role::Output => ("tracker output without a box", "every object counts as missed"),
+        };
+        findings.note(what, effect, || format!("{} lines", text.lines().count()));
+    }
     Ok(boxes)
+}
+
+/// Says which boxes lie in frames where the ground truth has nothing at all, before its first or after its last.
+pub(super) fn note_strays(truth: &Boxes, found: &Boxes, findings: &mut Findings) {
+    let (Some(first), Some(last)) = (truth.keys().next(), truth.keys().next_back()) else { return };
+    for (frame, boxes) in found.iter().filter(|(frame, _)| !(first..=last).contains(frame)) {
+        let what = format!("tracker box outside the ground truth's frames {first} to {last}");
+        for track_box in boxes {
+            findings.note(&what, "counts as a false one", || format!("frame {frame}, id {}", track_box.id));
+        }
+    }
 }
 
 fn read_line(line: &str) -> Option<(i64, TrackBox, Option<f64>)> {

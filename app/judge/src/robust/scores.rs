@@ -38,6 +38,8 @@ pub struct RobustScores {
     pub per_severity: BTreeMap<Severity, f64>,
     /// Whether the mean falls (or stays) from mild to severe: else the corruptions say little.
     pub severity_monotone: bool,
+    /// Why figures are undefined, by name.
+    pub undefined: BTreeMap<&'static str, &'static str>,
 }
 
 /// Sums up runs on corrupted input; scores that are not finite are left out.
@@ -55,12 +57,23 @@ pub fn robust_scores(clean: f64, runs: &[Corrupted]) -> RobustScores {
     let per_severity: BTreeMap<Severity, f64> =
         by_severity.iter().filter_map(|(s, scores)| Some((*s, mean(scores.iter().copied())?))).collect();
     let means: Vec<f64> = per_severity.values().copied().collect();
+    let rpc = mpc.filter(|_| clean > 0.0).map(|m| m / clean);
+    let mce = mean_corruption_error(&by_corruption);
+    let mrr = by_corruption.values().map(resilience).collect::<Option<Vec<_>>>().and_then(|r| mean(r.into_iter()));
+    let why = |reason: &'static str| if runs.is_empty() { "no run gave a score" } else { reason };
+    let all = [
+        ("mpc", mpc, why("")),
+        ("rpc", rpc, why("the score on clean input is 0")),
+        ("mrr", mrr, why("the score on clean input is 0")),
+        ("mce", mce, why("it needs a reference's scores on the same corruptions, as a statement has the teacher's")),
+    ];
     RobustScores {
         clean,
         mpc,
-        rpc: mpc.filter(|_| clean > 0.0).map(|m| m / clean),
-        mce: mean_corruption_error(&by_corruption),
-        mrr: by_corruption.values().map(resilience).collect::<Option<Vec<_>>>().and_then(|r| mean(r.into_iter())),
+        rpc,
+        mce,
+        mrr,
+        undefined: all.into_iter().filter(|(_, v, _)| v.is_none()).map(|(name, _, why)| (name, why)).collect(),
         per_corruption: by_corruption.iter().map(|(name, runs)| ((*name).to_owned(), score(runs))).collect(),
         per_severity,
         severity_monotone: means.windows(2).all(|w| w[0] >= w[1]),
@@ -143,6 +156,8 @@ mod tests {
         assert!((got.mrr.unwrap() - 0.5).abs() < 1e-12 && got.severity_monotone);
         let none = robust_scores(0.0, &[run("fog", Severity::Mild, 0.1, None)]);
         assert_eq!((none.rpc, none.mce, none.mrr), (None, None, None));
+        assert_eq!(none.undefined.keys().copied().collect::<Vec<_>>(), ["mce", "mrr", "rpc"]);
+        assert!(got.undefined.is_empty());
         assert_eq!(robust_scores(0.5, &[]).mpc, None);
     }
 
