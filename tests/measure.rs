@@ -49,6 +49,9 @@ fn a_network_is_measured_on_coco_pictures() {
     assert!(d["calibration"]["reliability"]["ece"].as_f64().unwrap() > 0.0);
     assert_eq!(d["worst_group"]["name"], "size small (< 32 px)");
     assert!(d["groups"]["size"]["groups"].as_array().unwrap().iter().all(|g| g["interval"]["low"].is_number()));
+    // A third of this network's boxes reach out of the picture: here as in `detect` they are judged as it gives them.
+    let reaching = json(&eval(&[&detector("FastestDet").unwrap(), &"--data", &data, &"--json"]));
+    assert!((reaching["detection"]["stats"][0].as_f64().unwrap() - 0.189).abs() < 0.005, "{}", reaching["detection"]);
     // What is undefined is null and has its reason.
     assert!(d["false_alarms"]["per_hour"].is_null());
     assert!(d["undefined"]["false_alarms.per_hour"].as_str().unwrap().contains("no times"));

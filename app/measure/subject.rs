@@ -1,4 +1,7 @@
 //! A network under measurement: loaded, fed with the pictures of a data set, its detections tied to the set's truth.
+//!
+//! In pictures of a folder boxes are the network's own, as evaluators' reference detections and `detect` have them; in drives
+//! and rendered streets they end at the picture's edge, as the pipeline reports them.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +16,7 @@ use ocellus_percept::image::Image;
 use ocellus_percept::model::{DepthKind, HeadFamily, ManifestTraining, ModelSpec};
 use ocellus_percept::tensor::depth::{depth_from_output, depth_from_student, empty_depth};
 
-use super::data::Data;
+use super::data::{Data, Picture};
 use super::depth::box_distance;
 use crate::exit;
 use crate::models::{self, Model, ModelRequest, PictureDetector, PictureRunner};
@@ -109,7 +112,7 @@ impl Subject {
         let sight = if model.is_depth() {
             Sight::Depth(Box::new(PictureRunner::new(model.network, &model.spec)?))
         } else {
-            Sight::Boxes(Box::new(PictureDetector::new(model).map_err(exit::usage)?))
+            Sight::Boxes(Box::new(PictureDetector::new(model).map_err(exit::usage)?.with_boxes_beyond_the_picture()))
         };
         Ok(Self { card, file, training, sight, depth: depth.map(empty_depth) })
     }
@@ -189,6 +192,10 @@ impl Subject {
             let altered = alter(index, &image).with_context(|| frame.name.clone())?;
             let picture = altered.as_ref().unwrap_or(&image);
             self.look(picture, &mut detections)?;
+            if !matches!(frame.picture, Picture::File(_)) {
+                detections.iter_mut().for_each(|d| d.bbox = d.bbox.within((picture.width(), picture.height())));
+                detections.retain(|d| d.bbox.area() > 0.0);
+            }
             if let Some(map) = &self.depth {
                 watch(index, picture, map).with_context(|| frame.name.clone())?;
             }

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use ocellus_percept::detection::{BoxPx, Detection};
+use ocellus_percept::detection::Detection;
 use ocellus_sense::Drive;
 use ocellus_sense::labels::Label;
 
@@ -38,16 +38,10 @@ impl Truth {
         labels.iter().filter_map(|label| self.detection(label, size)).collect()
     }
 
-    fn detection(&self, label: &Label, (width, height): (usize, usize)) -> Option<Detection> {
+    fn detection(&self, label: &Label, size: (usize, usize)) -> Option<Detection> {
         let name = class_name(&label.class);
         let class = self.classes.iter().position(|c| *c == name)? as u32;
-        let b = label.box_px?;
-        let bbox = BoxPx {
-            x0: b.x0.clamp(0.0, width as f32),
-            y0: b.y0.clamp(0.0, height as f32),
-            x1: b.x1.clamp(0.0, width as f32),
-            y1: b.y1.clamp(0.0, height as f32),
-        };
+        let bbox = label.box_px?.within(size);
         (bbox.area() > 0.0).then_some(Detection { bbox, score: 1.0, class, mask: None })
     }
 }

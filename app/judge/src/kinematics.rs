@@ -87,7 +87,7 @@ impl ValueErrors {
             ("mean_abs", self.mean_abs, ""),
             ("median_abs", self.median_abs, ""),
             ("p95_abs", self.p95_abs, ""),
-            ("median_abs_rel", self.median_abs_rel, "every truth is 0"),
+            ("median_abs_rel", self.median_abs_rel, "there is no truth other than 0 to be a share of"),
             ("within_1_sigma", self.within_1_sigma, "no estimate has a sigma"),
             ("within_2_sigma", self.within_2_sigma, "no estimate has a sigma"),
         ];

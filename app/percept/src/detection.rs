@@ -29,6 +29,18 @@ impl BoxPx {
         self.width() * self.height()
     }
 
+    /// What of it lies in a picture of this width and height.
+    #[must_use]
+    pub fn within(&self, (width, height): (usize, usize)) -> Self {
+        let (width, height) = (width as f32, height as f32);
+        Self {
+            x0: self.x0.clamp(0.0, width),
+            y0: self.y0.clamp(0.0, height),
+            x1: self.x1.clamp(0.0, width),
+            y1: self.y1.clamp(0.0, height),
+        }
+    }
+
     /// Intersection over union, 0 where both are empty.
     pub fn iou(&self, other: &Self) -> f32 {
         let w = (self.x1.min(other.x1) - self.x0.max(other.x0)).max(0.0);

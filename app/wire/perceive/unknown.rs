@@ -226,14 +226,8 @@ impl Moment<'_> {
             let [x, y] = camera.project_continuous(&optical_from_vehicle.apply(&point)).ok()?.map(|v| v as f32);
             bbox = BoxPx { x0: bbox.x0.min(x), y0: bbox.y0.min(y), x1: bbox.x1.max(x), y1: bbox.y1.max(y) };
         }
-        let (width, height) = (camera.width as f32, camera.height as f32);
         let ([x0, x1], [y0, y1]) = (at_least_min([bbox.x0, bbox.x1]), at_least_min([bbox.y0, bbox.y1]));
-        let seen = BoxPx {
-            x0: x0.clamp(0.0, width),
-            y0: y0.clamp(0.0, height),
-            x1: x1.clamp(0.0, width),
-            y1: y1.clamp(0.0, height),
-        };
+        let seen = BoxPx { x0, y0, x1, y1 }.within((camera.width as usize, camera.height as usize));
         // Half of the least: the rest may lie beyond the picture's edge.
         (seen.width() >= 0.5 * BOX_MIN_PX && seen.height() >= 0.5 * BOX_MIN_PX).then_some(seen)
     }

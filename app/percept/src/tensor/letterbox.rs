@@ -94,13 +94,7 @@ impl Letterbox {
 
     /// What of a box in source pixels lies in the picture.
     pub fn clipped(&self, source: &BoxPx) -> BoxPx {
-        let (width, height) = (self.source_width as f32, self.source_height as f32);
-        BoxPx {
-            x0: source.x0.clamp(0.0, width),
-            y0: source.y0.clamp(0.0, height),
-            x1: source.x1.clamp(0.0, width),
-            y1: source.y1.clamp(0.0, height),
-        }
+        source.within((self.source_width, self.source_height))
     }
 }
 
