@@ -19,7 +19,7 @@ const EDGES: [(&str, &[&str]); 8] = [
 ];
 
 /// Foreign packages with owners: no other crate may depend on them.
-const OWNERS: [(&str, &[&str]); 15] = [
+const OWNERS: [(&str, &[&str]); 16] = [
     ("ort", &["infer"]),
     ("nokhwa", &["sense"]),
     ("libc", &["sense"]),
@@ -30,6 +30,7 @@ const OWNERS: [(&str, &[&str]); 15] = [
     ("crossbeam-channel", &["flow"]),
     ("socket2", &["sense"]),
     ("socketcan", &["sinks"]),
+    ("ureq", &["sense"]),
     ("prost", &["distill"]),
     ("rayon", &["world", "judge", "distill"]),
     ("gemm-common", &["distill"]),

@@ -29,7 +29,8 @@ pub struct Replay {
     /// A calibration file that replaces the drive's own.
     #[arg(long, value_name = "FILE")]
     calib: Option<PathBuf>,
-    /// Metadata (JSON) of the Ouster sensor whose packets are replayed; looked for beside the recording unless told.
+    /// Metadata (JSON) of the Ouster sensor whose packets are replayed, or the sensor's own address (http://os1.local);
+    /// looked for beside the recording unless told.
     #[arg(long, value_name = "JSON")]
     meta: Option<PathBuf>,
     /// Sensors to use, by name; all unless told.

@@ -1,13 +1,15 @@
 //! LiDARs over UDP on loopback at their full rate, with packets lost, doubled and out of order: the books balance whatever
 //! the kernel's buffer loses.
 
-use std::net::{SocketAddr, UdpSocket};
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use ocellus_percept::cloud::Cloud;
-use ocellus_sense::lidar::made::{MadeOuster, MadeVlp16};
-use ocellus_sense::lidar::{Extent, LidarModel, UdpLidar, UdpOptions};
+use ocellus_sense::lidar::made::{MadeOuster, MadeVlp16, metadata_text};
+use ocellus_sense::lidar::{Extent, LidarModel, OusterMetadata, UdpLidar, UdpOptions};
 
 /// What a sender did.
 struct Sent {
@@ -110,4 +112,42 @@ fn strangers_are_counted_and_an_address_in_use_is_named() {
     options.address = lidar.address();
     let error = UdpLidar::open(&options).unwrap_err().to_string();
     assert!(error.contains("another program"), "{error}");
+}
+
+/// Answers one HTTP request with `status` and `body`; gives the request's first line.
+fn answer(listener: &TcpListener, status: &str, body: &str) -> String {
+    let (mut stream, _) = listener.accept().unwrap();
+    let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().map(Result::unwrap);
+    let asked = lines.next().unwrap();
+    while lines.next().is_some_and(|line| !line.is_empty()) {}
+    write!(stream, "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len()).unwrap();
+    asked
+}
+
+#[test]
+fn an_ouster_is_asked_for_its_metadata() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let sensor = format!("http://{}", listener.local_addr().unwrap());
+    let text = metadata_text(32, 1024);
+    let ask = |status: &str, body: &str| {
+        thread::scope(|scope| {
+            let asked = scope.spawn(|| answer(&listener, status, body));
+            (OusterMetadata::read(Path::new(&sensor)).map_err(|e| e.to_string()), asked.join().unwrap())
+        })
+    };
+    let (metadata, asked) = ask("200 OK", &text);
+    assert_eq!(asked, "GET /api/v1/sensor/metadata HTTP/1.1");
+    assert_eq!(metadata.unwrap(), OusterMetadata::parse(&text).unwrap());
+    for (status, body, needle) in [
+        ("404 Not Found", "", "HTTP status 404"),
+        ("200 OK", "<html>not a sensor</html>", "JSON"),
+        ("200 OK", "{}", "beam_altitude_angles"),
+    ] {
+        let (metadata, _) = ask(status, body);
+        let error = metadata.unwrap_err();
+        assert!(error.contains(needle) && error.contains(&sensor), "{error}");
+    }
+    drop(listener);
+    let error = OusterMetadata::read(Path::new(&sensor)).unwrap_err().to_string();
+    assert!(error.contains("is it on") && error.contains("/api/v1/sensor/metadata"), "{error}");
 }

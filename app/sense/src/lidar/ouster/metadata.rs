@@ -7,6 +7,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use super::fetch;
 use super::profile::{PROFILES, Profile};
 use crate::error::SenseError;
 
@@ -66,12 +67,15 @@ impl fmt::Display for OusterMetadata {
 }
 
 impl OusterMetadata {
-    /// Reads a metadata file.
+    /// Reads a metadata file, or asks the sensor where `path` is its address (`http://os-1.local`).
     ///
     /// # Errors
-    /// A file that cannot be read, is no JSON, or is not an Ouster sensor's metadata.
+    /// A file that cannot be read, a sensor that does not answer, what is no JSON or not an Ouster sensor's metadata.
     pub fn read(path: &Path) -> Result<Self, SenseError> {
-        let text = std::fs::read_to_string(path).map_err(SenseError::io(path, "reading the sensor's metadata"))?;
+        let text = match fetch::page(path) {
+            Some(page) => fetch::fetch(path, &page)?,
+            None => std::fs::read_to_string(path).map_err(SenseError::io(path, "reading the sensor's metadata"))?,
+        };
         Self::parse(&text).map_err(|wrong| SenseError::Format {
             file: path.into(),
             place: wrong.place,

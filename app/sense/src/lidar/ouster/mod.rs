@@ -5,6 +5,7 @@
 //! not valid are left out.
 
 mod crc;
+mod fetch;
 mod geometry;
 mod metadata;
 mod packet;
