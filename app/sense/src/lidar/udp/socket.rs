@@ -1,7 +1,8 @@
-//! The socket: how large its buffer really is, and how many datagrams the kernel had no room for.
+//! The socket: how large its buffer really is, when a datagram came, and how many the kernel had no room for.
 //!
-//! A datagram is stamped when it is read, by the wall clock. Linux tells per socket how many it threw away (`/proc/net/udp`, the
-//! column `drops`); elsewhere nobody does.
+//! Linux stamps a datagram when it takes it from the network (`SO_TIMESTAMPNS`), by the wall clock: however late it is read, and
+//! however many wait before it, that is when it came. Elsewhere it is stamped when it is read. Linux tells per socket how many it
+//! threw away, too (`/proc/net/udp`, the column `drops`); elsewhere nobody does.
 
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -17,7 +18,7 @@ pub(super) struct Received {
     pub(super) bytes: usize,
     /// Who sent it.
     pub(super) from: IpAddr,
-    /// When it was read, by the host's wall clock.
+    /// When it came, by the host's wall clock.
     pub(super) arrived: Timestamp,
 }
 
@@ -25,6 +26,9 @@ pub(super) struct Received {
 #[derive(Debug)]
 pub(super) struct Socket {
     inner: UdpSocket,
+    /// Room for what the kernel says of a datagram.
+    #[cfg(target_os = "linux")]
+    said: Vec<u8>,
 }
 
 impl Socket {
@@ -36,7 +40,14 @@ impl Socket {
         // Linux doubles what is asked, for its own books, and tells the double.
         let granted = if cfg!(target_os = "linux") { told / 2 } else { told };
         socket.bind(&address.into())?;
-        Ok((Self { inner: socket.into() }, granted))
+        #[cfg(target_os = "linux")]
+        nix::sys::socket::setsockopt(&socket, nix::sys::socket::sockopt::ReceiveTimestampns, &true)?;
+        let socket = Self {
+            inner: socket.into(),
+            #[cfg(target_os = "linux")]
+            said: nix::cmsg_space!(nix::sys::time::TimeSpec),
+        };
+        Ok((socket, granted))
     }
 
     /// The address bound to.
@@ -53,16 +64,44 @@ impl Socket {
     }
 
     /// The next datagram; `None` where none came in time.
-    pub(super) fn receive(&self, buffer: &mut [u8], patience: Duration) -> io::Result<Option<Received>> {
+    pub(super) fn receive(&mut self, buffer: &mut [u8], patience: Duration) -> io::Result<Option<Received>> {
         // A time-out of zero would mean for ever.
         self.inner.set_read_timeout(Some(patience.max(Duration::from_millis(1))))?;
-        match self.inner.recv_from(buffer) {
-            Ok((bytes, from)) => Ok(Some(Received { bytes, from: from.ip(), arrived: now() })),
+        match self.read(buffer) {
+            Ok(received) => Ok(Some(received)),
             // A refused datagram that was sent from this socket's port is nobody's business here.
             Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => Ok(None),
             Err(e) if matches!(e.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionRefused) => Ok(None),
             Err(e) => Err(e),
         }
+    }
+
+    #[cfg(target_os = "linux")]
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<Received> {
+        use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg};
+        use std::os::fd::AsRawFd;
+
+        let mut into = [io::IoSliceMut::new(buffer)];
+        let (socket, said) = (self.inner.as_raw_fd(), Some(self.said.as_mut_slice()));
+        let message = recvmsg::<SockaddrStorage>(socket, &mut into, said, MsgFlags::empty())?;
+        let stamp = message.cmsgs()?.find_map(|said| match said {
+            ControlMessageOwned::ScmTimestampns(t) => {
+                Some(Timestamp::from_nanos(t.tv_sec() * 1_000_000_000 + t.tv_nsec()))
+            }
+            _ => None,
+        });
+        let from = message.address.as_ref().and_then(|from| {
+            let v4 = from.as_sockaddr_in().map(|a| IpAddr::V4(a.ip()));
+            v4.or_else(|| from.as_sockaddr_in6().map(|a| IpAddr::V6(a.ip())))
+        });
+        let from = from.ok_or_else(|| io::Error::other("a datagram from no address"))?;
+        Ok(Received { bytes: message.bytes, from, arrived: stamp.unwrap_or_else(now) })
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<Received> {
+        let (bytes, from) = self.inner.recv_from(buffer)?;
+        Ok(Received { bytes, from: from.ip(), arrived: now() })
     }
 
     /// Datagrams the kernel had no room for since the socket was made; `None` where it does not say.
@@ -88,6 +127,26 @@ fn now() -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_datagram_is_stamped_when_it_comes_and_not_when_it_is_read() {
+        let (mut socket, _) = Socket::bind("127.0.0.1:0".parse().unwrap(), 1 << 16).unwrap();
+        let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let before = now();
+        for n in 0..3_u8 {
+            sender.send_to(&[n], socket.address().unwrap()).unwrap();
+        }
+        let sent = now();
+        std::thread::sleep(Duration::from_millis(300));
+        let mut buffer = [0; 16];
+        for n in 0..3_u8 {
+            let received = socket.receive(&mut buffer, Duration::from_secs(1)).unwrap().unwrap();
+            assert_eq!((received.bytes, buffer[0], received.from), (1, n, "127.0.0.1".parse::<IpAddr>().unwrap()));
+            assert!(before <= received.arrived && received.arrived <= sent, "{before:?} {received:?} {sent:?}");
+        }
+        assert!(socket.receive(&mut buffer, Duration::from_millis(1)).unwrap().is_none());
+    }
 
     #[test]
     fn the_kernels_table_is_read_by_port() {
