@@ -7,7 +7,8 @@
 use nalgebra::Vector3;
 
 use super::box_filter::BoxFilter;
-use super::cuts::{Cuts, Picture, SideEnd};
+use super::cuts::{Cuts, HiddenSides, Picture, SideEnd};
+use super::grid::Reach;
 use super::kind::Kind;
 use super::lifecycle::TrackPhase;
 use super::motion::{GATE_D2, Measured};
@@ -43,7 +44,7 @@ const SAME_PLACE_M: f64 = 0.8;
 /// What shows of something past a nearer thing is a sliver below this share of its width.
 const SLIVER_SHARE: f32 = 0.4;
 /// Farther apart than this they are not compared at all, metres: room for what moved since an older measurement.
-const SAME_PLACE_ADMITTED_M: f64 = 3.0;
+pub(super) const SAME_PLACE_ADMITTED_M: f64 = 3.0;
 
 /// An observation made ready: finite, its position in the frame the tracks are kept in.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -65,6 +66,20 @@ pub(super) struct Prepared {
     pub(super) listed: bool,
     pub(super) class: u32,
     pub(super) position: Option<Measured>,
+}
+
+impl Prepared {
+    /// Its box and range, where it has both.
+    pub(super) fn ranged(&self) -> Option<(BoxPx, f64)> {
+        self.bbox.zip(self.range_m)
+    }
+
+    /// Takes in which of its sides end at other things.
+    pub(super) fn take_sides(&mut self, sides: &HiddenSides) {
+        self.emerging = sides.beside != self.cuts;
+        self.ends = self.cuts.x.ends(sides.hidden.x);
+        (self.cuts, self.beside) = (sides.cuts, sides.beside);
+    }
 }
 
 /// A track as association sees it: computed once a frame, small, so that most pairs are told apart by it alone.
@@ -133,16 +148,40 @@ impl Gate {
     /// must be nearer where both have boxes. Cheap.
     pub(super) fn admits(&self, seen: &Prepared) -> bool {
         match &seen.bbox {
-            Some(bbox) if self.has_box => {
-                let g = self.grow;
-                let meets =
-                    |w: &BoxPx| bbox.x0 - g < w.x1 && bbox.x1 + g > w.x0 && bbox.y0 - g < w.y1 && bbox.y1 + g > w.y0;
-                let meet = meets(&self.window) || (seen.emerging && meets(&self.sought));
-                let beside = |m: &Measured| (m.xyz - self.position).norm_squared() <= SAME_PLACE_ADMITTED_M.powi(2);
-                meet || seen.position.as_ref().is_some_and(beside)
-            }
+            Some(bbox) if self.has_box => self.meets(bbox, seen.emerging) || self.is_beside(seen),
             _ => self.admits_position(seen),
         }
+    }
+
+    /// Whether the box of an observation, grown as the track's is, meets where the track is looked for.
+    pub(super) fn meets(&self, bbox: &BoxPx, emerging: bool) -> bool {
+        let g = self.grow;
+        let meets = |w: &BoxPx| bbox.x0 - g < w.x1 && bbox.x1 + g > w.x0 && bbox.y0 - g < w.y1 && bbox.y1 + g > w.y0;
+        meets(&self.window) || (emerging && meets(&self.sought))
+    }
+
+    /// All that the box of an observation may touch and not grow itself, where `meets` is to hold.
+    pub(super) fn reach(&self) -> Option<Reach> {
+        let (w, s, g) = (&self.window, &self.sought, f64::from(self.grow));
+        // Of a number and none, `min` and `max` give the number.
+        let low = |a: f32, b: f32| f64::from(a.min(b)) - g;
+        let high = |a: f32, b: f32| f64::from(a.max(b)) + g;
+        self.has_box.then(|| [low(w.x0, s.x0), low(w.y0, s.y0), high(w.x1, s.x1), high(w.y1, s.y1)])
+    }
+
+    /// Whether the track has a box, so that boxes are compared where an observation has one.
+    pub(super) fn has_box(&self) -> bool {
+        self.has_box
+    }
+
+    /// Where the track is expected along the first axis, metres; no number where its position is not known.
+    pub(super) fn position_x(&self) -> f64 {
+        self.position.x
+    }
+
+    /// Whether `seen` was measured about where the track is expected.
+    pub(super) fn is_beside(&self, seen: &Prepared) -> bool {
+        seen.position.as_ref().is_some_and(|m| (m.xyz - self.position).norm_squared() <= SAME_PLACE_ADMITTED_M.powi(2))
     }
 
     /// The squared distance over the trace bounds the Mahalanobis distance from below, and costs no inverse.

@@ -7,7 +7,7 @@
 use crate::detection::BoxPx;
 
 /// A side this near to the picture's edge is cut by it, px.
-const CUT_PX: f32 = 2.0;
+pub(super) const CUT_PX: f32 = 2.0;
 
 /// One thing hides another only if it is nearer by more than ranges err, metres.
 const NEARER_M: f64 = 1.0;
@@ -120,6 +120,41 @@ pub(super) enum Hides {
     IfRangesErr,
     /// The other is farther away.
     Yes,
+}
+
+/// The sides of one box that end at other things, gathered from these one by one, in any order.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct HiddenSides {
+    far: (BoxPx, f64),
+    /// What cuts the box, as far as it is large enough to say by how much.
+    pub(super) cuts: Cuts,
+    /// That, and what seems as near.
+    pub(super) beside: Cuts,
+    /// All that something stands before, however small the box.
+    pub(super) hidden: Cuts,
+}
+
+impl HiddenSides {
+    /// Of a box, with its range in metres, that the picture `cuts`.
+    pub(super) fn new(far: (BoxPx, f64), cuts: Cuts) -> Self {
+        Self { far, cuts, beside: cuts, hidden: Cuts::default() }
+    }
+
+    /// Takes in what another thing, a box and its range in metres, hides. One that is farther from it than [`CUT_PX`] hides nothing.
+    pub(super) fn add(&mut self, near: (BoxPx, f64)) {
+        let ((far, far_m), (near, near_m)) = (&self.far, &near);
+        match hides((near, *near_m), (far, *far_m)) {
+            Hides::Yes => {
+                self.cuts.add_hidden_by(far, near);
+                self.beside.add_hidden_by(far, near);
+            }
+            Hides::IfRangesErr => self.beside.add_hidden_by(far, near),
+            Hides::No => {}
+        }
+        if stands_before((near, *near_m), (far, *far_m)) != Hides::No {
+            self.hidden.add_hidden_by(far, near);
+        }
+    }
 }
 
 /// Whether `near` hides `far` where their boxes meet, each a box with its range in metres, as far as `far` is large enough to say

@@ -11,10 +11,12 @@
 mod assignment;
 mod associate;
 mod box_filter;
+mod candidates;
 mod config;
 mod cost;
 mod cuts;
 mod ego;
+mod grid;
 mod kind;
 mod kinematics;
 mod lifecycle;

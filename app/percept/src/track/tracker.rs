@@ -3,10 +3,12 @@
 use nalgebra::{Isometry3, Matrix3, Rotation3};
 
 use super::associate::Associator;
+use super::candidates::Candidates;
 use super::config::TrackerConfig;
 use super::cost::{Gate, Prepared};
-use super::cuts::{CutEnds, Cuts, Hides, Picture, hides, stands_before};
+use super::cuts::{CUT_PX, CutEnds, Cuts, HiddenSides, Picture};
 use super::ego::{Ego, GroundFrame};
+use super::grid::{FEW, Grid, reach_of};
 use super::kind::Kind;
 use super::lifecycle::{TrackIds, TrackPhase};
 use super::motion::{KeptIn, Measured, MotionFilter};
@@ -58,7 +60,10 @@ pub struct Tracker {
     ego: Ego,
     tracks: Vec<Track>,
     gates: Vec<Gate>,
+    candidates: Candidates,
     prepared: Vec<Prepared>,
+    /// The boxes of those, where their ranges are known.
+    seen_boxes: Grid,
     /// Track index of each prepared observation.
     track_of: Vec<Option<u32>>,
     associator: Associator,
@@ -83,6 +88,8 @@ impl Tracker {
             ego: Ego::default(),
             tracks: Vec::new(),
             gates: Vec::new(),
+            candidates: Candidates::default(),
+            seen_boxes: Grid::default(),
             prepared: Vec::new(),
             track_of: Vec::new(),
             associator: Associator::default(),
@@ -122,6 +129,7 @@ impl Tracker {
         let picture = frame.size_px.map(Picture::new);
         let (ego, camera) = (&self.ego, frame.camera);
         self.gates.extend(self.tracks.iter().map(|t| Gate::of(t, picture.as_ref(), column_of(t, ego, camera))));
+        self.candidates.index(&self.gates);
         summary.matched = self.associate(Stage::First, late_s) + self.associate(Stage::Second, late_s);
         for (track, gate) in self.tracks.iter_mut().zip(&self.gates).filter(|(t, _)| !t.seen_now) {
             track.miss(gate.is_outside(), &self.config);
@@ -273,29 +281,23 @@ impl Tracker {
 
     /// Which sides of the observations' boxes end in a nearer one.
     fn find_hidden_sides(&mut self) {
+        let few = self.prepared.len() < FEW;
+        if !few {
+            self.seen_boxes.lay(self.prepared.iter().map(|seen| seen.ranged().map(|(bbox, _)| reach_of(&bbox, 0.0))));
+        }
         for far in 0..self.prepared.len() {
-            let Prepared { bbox: Some(bbox), range_m: Some(range_m), mut cuts, .. } = self.prepared[far] else {
-                continue;
-            };
-            let (by_picture, mut beside) = (cuts, cuts);
-            let mut hidden = Cuts::default();
-            for near in &self.prepared {
-                let Some((other, other_m)) = near.bbox.zip(near.range_m) else { continue };
-                match hides((&other, other_m), (&bbox, range_m)) {
-                    Hides::Yes => {
-                        cuts.add_hidden_by(&bbox, &other);
-                        beside.add_hidden_by(&bbox, &other);
+            let Some(ranged) = self.prepared[far].ranged() else { continue };
+            let mut sides = HiddenSides::new(ranged, self.prepared[far].cuts);
+            if few {
+                self.prepared.iter().filter_map(Prepared::ranged).for_each(|near| sides.add(near));
+            } else {
+                self.seen_boxes.visit(&reach_of(&ranged.0, CUT_PX), |near| {
+                    if let Some(near) = self.prepared.get(near).and_then(Prepared::ranged) {
+                        sides.add(near);
                     }
-                    Hides::IfRangesErr => beside.add_hidden_by(&bbox, &other),
-                    Hides::No => {}
-                }
-                if stands_before((&other, other_m), (&bbox, range_m)) != Hides::No {
-                    hidden.add_hidden_by(&bbox, &other);
-                }
+                });
             }
-            let emerging = beside != self.prepared[far].cuts;
-            let ends = by_picture.x.ends(hidden.x);
-            self.prepared[far] = Prepared { cuts, beside, emerging, ends, ..self.prepared[far] };
+            self.prepared[far].take_sides(&sides);
         }
     }
 
@@ -305,22 +307,24 @@ impl Tracker {
             Stage::First => FIRST_STAGE_LIMIT,
             Stage::Second => SECOND_STAGE_LIMIT,
         };
-        self.associator.begin(self.tracks.len(), self.prepared.len());
+        let (tracks, gates, associator) = (&self.tracks, &self.gates, &mut self.associator);
+        associator.begin(tracks.len(), self.prepared.len());
         for (s, seen) in self.prepared.iter().enumerate() {
             let sure = seen.score >= self.config.high_score;
             if sure != (stage == Stage::First) {
                 continue;
             }
-            for (t, gate) in self.gates.iter().enumerate().filter(|(_, gate)| gate.admits(seen)) {
-                let Some(track) = self.tracks.get(t).filter(|track| !track.seen_now) else { continue };
+            self.candidates.visit(gates, seen, |t| {
+                let Some(track) = tracks.get(t).filter(|track| !track.seen_now) else { return };
                 // What is not even worth listing does not bring back a lost track.
                 let faint = !seen.listed && track.phase == TrackPhase::Lost;
-                if let Some(cost) = gate.cost(track, seen, &self.kinds).filter(|c| !faint && *c < limit) {
-                    self.associator.offer((t, s), self.tracks.len(), cost);
+                let cost = gates.get(t).and_then(|gate| gate.cost(track, seen, &self.kinds));
+                if let Some(cost) = cost.filter(|c| !faint && *c < limit) {
+                    associator.offer((t, s), tracks.len(), cost);
                 }
-            }
+            });
         }
-        let kept_in = if self.ego.odom_from_vehicle().is_some() { KeptIn::Ground } else { KeptIn::Vehicle };
+        let kept_in = self.kept_in();
         let matches = self.associator.solve(limit);
         for &(t, s) in matches {
             if let (Some(track), Some(seen)) = (self.tracks.get_mut(t as usize), self.prepared.get(s as usize)) {
