@@ -97,7 +97,7 @@ pub struct Fuser {
     frame: Option<Frame>,
     projected: Projected,
     ground: GroundFinder,
-    /// Heights over the ground of the projected points, as far as they were asked for; NaN else. Most lie in several boxes
+    /// Heights over the ground of the projected points in their order by strip, as far as they were asked for; NaN else. Most lie in several boxes
     /// or are looked at in several passes.
     heights_m: Vec<f64>,
     scaler: DepthScaler,
@@ -342,34 +342,25 @@ impl Fuser {
         self.surface.around.clear();
         let bbox = target.bbox;
         let region = if target.mask.is_some() { bbox } else { surroundings(&bbox) };
-        for i in self.projected.in_box(region) {
-            let (Some(&u), Some(&v), Some(&xyz), Some(&range_m), Some(&measured_s)) = (
-                self.projected.u.get(i),
-                self.projected.v.get(i),
-                self.projected.xyz.get(i),
-                self.projected.range_m.get(i),
-                self.projected.measured_s.get(i),
-            ) else {
-                continue;
-            };
-            let sample = Sample { u, v, xyz, range_m, measured_s };
-            let height = || match self.heights_m.get_mut(i) {
+        for (place, sample) in self.projected.in_box(region) {
+            let (u, v) = (sample.u, sample.v);
+            let height = || match self.heights_m.get_mut(place) {
                 Some(known) if !known.is_nan() => Some(*known),
                 unknown => {
-                    let height = above_ground_m(&self.ground, frame, &sample);
+                    let height = above_ground_m(&self.ground, frame, sample);
                     if let (Some(place), Some(height)) = (unknown, height) {
                         *place = height;
                     }
                     height
                 }
             };
-            if !target.covers(u, v, pass) || !target.stands(&sample, height, pass) {
+            if !target.covers(u, v, pass) || !target.stands(sample, height, pass) {
                 continue;
             }
             if u >= bbox.x0 && u < bbox.x1 && v >= bbox.y0 {
-                self.surface.samples.push(sample);
+                self.surface.samples.push(*sample);
             } else {
-                self.surface.around.push(range_m);
+                self.surface.around.push(sample.range_m);
             }
         }
     }

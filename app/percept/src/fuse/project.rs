@@ -5,6 +5,7 @@
 //! Columns are indexed in strips, so that a box looks at its own strips and not at the whole sweep. What hides behind
 //! what is not judged here: a LiDAR on the roof sees points that the camera does not.
 
+use super::surface::Sample;
 use crate::cloud::Cloud;
 use crate::detection::BoxPx;
 use crate::space::{Camera, Distortion, Lens, Lidar, Optical, Transform};
@@ -34,17 +35,10 @@ pub struct Projected {
     /// Points of the sweep that were not finite.
     pub not_finite: usize,
     strip_start: Vec<u32>,
-    by_strip: Vec<InStrip>,
+    /// The points in the order of strips, whole: so a box reads on and does not jump about.
+    by_strip: Vec<Sample>,
     /// Points that a quick look did not rule out.
     maybe_seen: Vec<u32>,
-}
-
-/// A point in the order of strips, with what boxes ask first: so a box reads on and does not jump about.
-#[derive(Debug, Clone, Copy, Default)]
-struct InStrip {
-    u: f32,
-    v: f32,
-    point: u32,
 }
 
 impl Projected {
@@ -71,16 +65,17 @@ impl Projected {
         self.not_finite = 0;
     }
 
-    /// The points inside a box, as indices into the vectors, in a fixed order (by strip, then by sweep).
-    pub fn in_box(&self, bbox: BoxPx) -> impl Iterator<Item = usize> + '_ {
+    /// The points inside a box in a fixed order (by strip, then by sweep), each with its place in that order of all points.
+    pub(super) fn in_box(&self, bbox: BoxPx) -> impl Iterator<Item = (usize, &Sample)> {
         let strips = self.strip_start.len().saturating_sub(1);
         // Casts of negative or NaN edges saturate at 0.
         let first = ((bbox.x0 / STRIP_PX) as usize).min(strips);
         let end = if bbox.x1 >= 0.0 { ((bbox.x1 / STRIP_PX) as usize + 1).min(strips) } else { first };
         let from = self.strip_start.get(first).map_or(0, |&s| s as usize);
         let to = self.strip_start.get(end.max(first)).map_or(from, |&s| s as usize);
-        let inside = move |p: &&InStrip| p.u >= bbox.x0 && p.u < bbox.x1 && p.v >= bbox.y0 && p.v < bbox.y1;
-        self.by_strip.get(from..to).unwrap_or_default().iter().filter(inside).map(|p| p.point as usize)
+        let inside = move |p: &Sample| p.u >= bbox.x0 && p.u < bbox.x1 && p.v >= bbox.y0 && p.v < bbox.y1;
+        let strips = self.by_strip.get(from..to).unwrap_or_default();
+        strips.iter().enumerate().filter(move |(_, p)| inside(p)).map(move |(i, p)| (from + i, p))
     }
 
     fn push(&mut self, u: f64, v: f64, p: [f64; 3], index: usize) {
@@ -107,11 +102,13 @@ impl Projected {
             total += *count;
             *count = total;
         }
-        self.by_strip.resize(self.u.len(), InStrip::default());
-        for (i, (&u, &v)) in self.u.iter().zip(&self.v).enumerate() {
+        self.by_strip.resize(self.u.len(), Sample::default());
+        let pixels = self.u.iter().zip(&self.v);
+        let points = self.xyz.iter().zip(&self.range_m).zip(&self.measured_s);
+        for ((&u, &v), ((&xyz, &range_m), &measured_s)) in pixels.zip(points) {
             if let Some(next) = self.strip_start.get_mut(strip_of(u) + 1) {
                 if let Some(slot) = self.by_strip.get_mut(*next as usize) {
-                    *slot = InStrip { u, v, point: i as u32 };
+                    *slot = Sample { u, v, xyz, range_m, measured_s };
                 }
                 *next += 1;
             }
@@ -329,10 +326,14 @@ mod tests {
             [[0.0, 0.0, 640.0, 480.0], [15.9, 10.0, 16.1, 470.0], [600.0, -5.0, 900.0, 500.0], [-9.0, 0.0, -1.0, 9.0]];
         for [x0, y0, x1, y1] in boxes.into_iter().chain([[300.0, 200.0, 301.0, 400.0], [f32::NAN; 4]]) {
             let bbox = BoxPx { x0, y0, x1, y1 };
-            let mut found: Vec<usize> = out.in_box(bbox).collect();
-            found.sort_unstable();
+            let pixel = |u: f32, v: f32| (u.to_bits(), v.to_bits());
+            let mut found: Vec<_> = out.in_box(bbox).map(|(_, p)| pixel(p.u, p.v)).collect();
+            assert!(out.in_box(bbox).all(|(place, p)| out.by_strip[place] == *p));
             let inside = |i: &usize| out.u[*i] >= x0 && out.u[*i] < x1 && out.v[*i] >= y0 && out.v[*i] < y1;
-            assert_eq!(found, (0..out.len()).filter(inside).collect::<Vec<_>>());
+            let mut all: Vec<_> = (0..out.len()).filter(inside).map(|i| pixel(out.u[i], out.v[i])).collect();
+            found.sort_unstable();
+            all.sort_unstable();
+            assert_eq!(found, all);
         }
     }
 

@@ -10,7 +10,7 @@ use nalgebra::Vector3;
 use crate::detection::BoxPx;
 
 /// One range sample in the picture.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(super) struct Sample {
     /// Column, continuous pixel coordinates.
     pub u: f32,

@@ -108,11 +108,13 @@ impl<'d> Target<'d> {
     }
 
     /// Whether a pixel may be the object's in a pass, as far as its mask says.
+    #[inline]
     pub(super) fn covers(&self, u: f32, v: f32, pass: Pass) -> bool {
         self.mask.is_none_or(|mask| covers(mask, (u, v), pass))
     }
 
     /// Whether a sample that the mask covers is not ground; its height is asked for where it matters.
+    #[inline]
     pub(super) fn stands(&self, sample: &Sample, above_ground_m: impl FnOnce() -> Option<f64>, pass: Pass) -> bool {
         let share = (sample.v - self.bbox.y0) / self.bbox.height();
         if pass == Pass::Head {
