@@ -117,6 +117,38 @@ fn two_replays_give_the_same_bytes_whatever_the_threads_and_the_load() {
 }
 
 #[test]
+fn jpeg_decoded_smaller_shows_the_same_things_at_the_same_places() {
+    let Some(drive) = real_data("drives/nuscenes_demo") else { return };
+    let model = real_data("detectors/yolov8n_320_int8.onnx").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let run = |name: &str, more: &[&str]| {
+        let out = folder.path().join(name);
+        let said = replay(&drive, Some(&model), &out, more);
+        assert_eq!(said.code, 0, "{}\n{}", said.out, said.err);
+        lines(&out)
+    };
+    let whole = run("whole", &[]);
+    assert!(whole == run("off", &["--set", "runtime.scaled_jpeg=false"]));
+    let smaller = run("smaller", &["--set", "runtime.scaled_jpeg=true"]);
+    assert!(whole != smaller, "1600x900 px before a network of 320x320 are decoded smaller");
+    assert_eq!(whole.len(), smaller.len());
+    let corners =
+        |o: &Value| -> Vec<f64> { o["box_px"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect() };
+    let sure = |o: &&Value| o["score"].as_f64().unwrap() > 0.35;
+    let (mut asked, mut met) = (0, 0);
+    for (a, b) in whole.iter().zip(&smaller) {
+        for object in objects(std::slice::from_ref(a)).filter(sure) {
+            let (x, mut others) = (corners(object), objects(std::slice::from_ref(b)));
+            // A pixel of the network's input is five of the picture.
+            let near = |o: &Value| corners(o).iter().zip(&x).all(|(p, q)| (p - q).abs() <= 15.0);
+            asked += 1;
+            met += usize::from(others.any(|o| o["class"] == object["class"] && near(o)));
+        }
+    }
+    assert!(asked >= 3 && met == asked, "{met} of {asked} are found at the same place");
+}
+
+#[test]
 fn a_run_is_exported_in_the_forms_of_others() {
     let Some(drive) = real_data("drives/kitti_object") else { return };
     let folder = tempfile::tempdir().unwrap();

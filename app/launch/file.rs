@@ -142,6 +142,8 @@ pub struct ModelTable {
 pub struct RuntimeTable {
     /// Our own worker threads for decoding and preprocessing.
     pub threads: Option<usize>,
+    /// Decode JPEG to a quarter or an eighth of its size where that is enough for every network that looks at the camera.
+    pub scaled_jpeg: Option<bool>,
     /// The ONNX Runtime library.
     pub ort_lib: Option<PathBuf>,
 }

@@ -106,6 +106,8 @@ pub struct Plan {
     pub truth: bool,
     /// Our own worker threads.
     pub threads: usize,
+    /// Whether JPEG is decoded smaller where its networks need no more. Changes results.
+    pub scaled_jpeg: bool,
     /// The ONNX Runtime library, where told.
     pub ort_lib: Option<PathBuf>,
     /// How engines are kept and checked.
@@ -226,6 +228,7 @@ impl Plan {
             models,
             truth: file.model.iter().any(is_truth),
             threads,
+            scaled_jpeg: file.runtime.scaled_jpeg.unwrap_or(false),
             ort_lib: file.runtime.ort_lib.clone(),
             engines: EnginesPlan::new(&file.engines)?,
             fusion_wait_s: wait_ms * 1e-3,

@@ -361,6 +361,7 @@ impl Pipeline<'_> {
             inputs,
             sensors: self.chosen.sensors.iter().map(|s| s.name.clone()).collect(),
             truth: self.truth.clone(),
+            scaled_jpeg: self.plan.scaled_jpeg,
             drive: Arc::clone(&self.drive),
             governor: self.governor.clone(),
             latency: self.latency.clone(),

@@ -38,6 +38,8 @@ pub struct PrepareParts {
     pub drive: Arc<dyn Drive>,
     /// The drive's own labels, where they stand in for a detector.
     pub truth: Option<Truth>,
+    /// Whether JPEG is decoded smaller where its networks need no more.
+    pub scaled_jpeg: bool,
     /// What says which networks are asked, where they are not all.
     pub governor: Option<Arc<Governor>>,
     /// Where times are recorded.
@@ -72,6 +74,7 @@ impl PrepareParts {
             inputs: self.inputs.iter().map(input).collect::<Result<_>>()?,
             sensors: Arc::clone(&self.sensors),
             truth: self.truth.clone(),
+            scaled_jpeg: self.scaled_jpeg,
             drive: Arc::clone(&self.drive),
             governor: self.governor.clone(),
             deskewing: stage("deskew"),
@@ -109,6 +112,8 @@ pub struct Prepare {
     pub deskewing: Series,
     /// The drive's own labels, where they stand in for a detector.
     pub truth: Option<Truth>,
+    /// Whether JPEG is decoded smaller where its networks need no more.
+    pub scaled_jpeg: bool,
     /// The decoded picture, reused.
     pub image: Image,
     /// Time of decoding pictures.
@@ -160,11 +165,13 @@ impl Prepare {
     }
 
     fn frame(&mut self, frame: &mut Frame, origin: &Origin) -> Result<(), (&'static str, String)> {
-        let Self { image, inputs, .. } = self;
-        self.decoding
-            .time(|| ocellus_sense::decode_image(&frame.picture, image))
+        let Self { image, inputs, scaled_jpeg, .. } = self;
+        let needed = |full| if *scaled_jpeg { needed(inputs, origin.sensor, full) } else { full };
+        let source = self
+            .decoding
+            .time(|| ocellus_sense::decode_image_for(&frame.picture, needed, image))
             .map_err(|e| (e.reason(), e.to_string()))?;
-        frame.size = (image.width(), image.height());
+        frame.size = source.full;
         frame.parts = 0;
         let asked = self.governor.as_ref().map(|governor| governor.asked());
         let asks = |model: usize| asked.is_none_or(|asked| asked.get(model).copied().unwrap_or(true));
@@ -175,7 +182,7 @@ impl Prepare {
             let Some(mut tensor) = plan.tensors.take() else {
                 return Err((STOPPED, "the run is being halted".to_owned()));
             };
-            let made = self.preprocessing.time(|| plan.preprocessor.run(image.view(), &mut tensor));
+            let made = self.preprocessing.time(|| plan.preprocessor.run_reduced(image.view(), source, &mut tensor));
             let geometry = made.map_err(|e| ("unusable", format!("{}: {e}", frame.picture.origin)))?;
             frame.inputs.push(ModelInput { model, tensor, geometry });
             frame.parts += usize::from(plan.awaited);
@@ -185,4 +192,12 @@ impl Prepare {
         }
         Ok(())
     }
+}
+
+/// Columns and rows that the networks which look at a camera need of its pictures; all where none does. Whether a governor lets
+/// them be asked at the moment makes no difference.
+fn needed(inputs: &[InputPlan], sensor: usize, full: (usize, usize)) -> (usize, usize) {
+    let looking = inputs.iter().filter(|plan| plan.looks_at.get(sensor).copied().unwrap_or(false));
+    let contents = looking.map(|plan| plan.preprocessor.content(full));
+    contents.reduce(|a, b| (a.0.max(b.0), a.1.max(b.1))).unwrap_or(full)
 }

@@ -2,7 +2,7 @@
 //!
 //! A picture that is not whole is an error, never a half-grey picture: a JPEG's end-of-image marker is looked for before
 //! anything is decoded. JPEG pixels are those of libjpeg-turbo (the islow transform, fancy upsampling), bit by bit: what
-//! OpenCV and Pillow gave when the networks were trained. Grey stays grey, alpha is dropped, 16 bits are rounded to 8.
+//! OpenCV and Pillow gave when the networks were trained; decoded smaller, too, where that is asked for. Grey stays grey, alpha is dropped, 16 bits are rounded to 8.
 //! Colour profiles and EXIF orientation are not applied: calibration is for the pixels as recorded.
 
 use std::io::Cursor;
@@ -10,8 +10,9 @@ use std::io::Cursor;
 use image::ImageDecoder;
 use image::codecs::png::PngDecoder;
 use libjpeg_turbo_rs::Decoder as JpegDecoder;
-use libjpeg_turbo_rs::PixelFormat as JpegFormat;
+use libjpeg_turbo_rs::{PixelFormat as JpegFormat, ScalingFactor};
 use ocellus_percept::image::{Image, ImageView, PixelFormat};
+use ocellus_percept::tensor::Reduced;
 
 use crate::error::ReadError;
 use crate::payload::{EncodedImage, ImageEncoding};
@@ -26,12 +27,28 @@ const JPEG_MAGIC: [u8; 3] = [0xFF, 0xD8, 0xFF];
 const END_OF_IMAGE: u8 = 0xD9;
 const PNG_MAGIC: [u8; 8] = [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1A, b'\n'];
 
+/// By how much a JPEG may be decoded smaller, most first. By half is as dear as whole: the decoder has vector code for that of
+/// whole blocks alone, and most of the rest is reading what was compressed.
+const REDUCTIONS: [u32; 2] = [8, 4];
+
 /// Decodes `encoded` into `out` (Rgb8, or Gray8 where the picture is grey; raw pixels keep their layout), reusing its
 /// allocation. `out` is unspecified after an error.
 pub fn decode_image(encoded: &EncodedImage, out: &mut Image) -> Result<(), ReadError> {
+    // All that a picture has is needed.
+    decode_image_for(encoded, |full| full, out).map(|_| ())
+}
+
+/// The same, but a JPEG of which `needed` asks for a quarter of its columns and rows or less, told how many it has, is decoded
+/// to a quarter or an eighth of its size, whichever is still enough. Such pixels are means of the whole picture's, as
+/// libjpeg-turbo makes them.
+pub fn decode_image_for(
+    encoded: &EncodedImage,
+    needed: impl FnOnce((usize, usize)) -> (usize, usize),
+    out: &mut Image,
+) -> Result<Reduced, ReadError> {
     match encoded.encoding {
-        ImageEncoding::Jpeg => decode_jpeg(encoded, out),
-        ImageEncoding::Png => decode_png(encoded, out),
+        ImageEncoding::Jpeg => return decode_jpeg(encoded, needed, out),
+        ImageEncoding::Png => decode_png(encoded, out)?,
         ImageEncoding::Raw { format, width, height } => {
             let (width, height) = (width as usize, height as usize);
             check_size(&encoded.origin, width, height)?;
@@ -39,9 +56,9 @@ pub fn decode_image(encoded: &EncodedImage, out: &mut Image) -> Result<(), ReadE
                 corrupt(&encoded.origin, "pixels", "as many bytes as the picture's size says", &e.to_string())
             })?;
             out.reset(width, height, format).copy_from_slice(&encoded.bytes);
-            Ok(())
         }
     }
+    Ok(Reduced::whole(out.width(), out.height()))
 }
 
 /// The encoding by the first bytes; `None` where it is neither JPEG nor PNG.
@@ -82,19 +99,30 @@ fn check_size(origin: &str, width: usize, height: usize) -> Result<(), ReadError
     Ok(())
 }
 
-fn decode_jpeg(encoded: &EncodedImage, out: &mut Image) -> Result<(), ReadError> {
+fn decode_jpeg(
+    encoded: &EncodedImage,
+    needed: impl FnOnce((usize, usize)) -> (usize, usize),
+    out: &mut Image,
+) -> Result<Reduced, ReadError> {
     let origin = &encoded.origin;
     check_jpeg_whole(origin, &encoded.bytes)?;
     let fault = |e: libjpeg_turbo_rs::JpegError| corrupt(origin, "JPEG data", "a decodable picture", &e.to_string());
     let mut decoder = JpegDecoder::new(&encoded.bytes).map_err(fault)?;
     let header = decoder.header();
     let (width, height, grey) = (header.width(), header.height(), header.components.len() == 1);
+    // 12 bits and lossless pictures the decoder gives whole only.
+    let reducible = header.precision == 8 && !header.is_lossless;
     check_size(origin, width, height)?;
     let (from, to) =
         if grey { (JpegFormat::Grayscale, PixelFormat::Gray8) } else { (JpegFormat::Rgb, PixelFormat::Rgb8) };
     decoder.set_output_format(from);
-    decoder.decode_image_into(out.reset(width, height, to)).map_err(fault)?;
-    Ok(())
+    let (columns, rows) = needed((width, height));
+    let enough = |by: &u32| width / *by as usize >= columns && height / *by as usize >= rows;
+    let by = REDUCTIONS.into_iter().filter(|_| reducible).find(enough).unwrap_or(1);
+    decoder.set_scale(ScalingFactor::new(1, by));
+    let by = by as usize;
+    decoder.decode_image_into(out.reset(width.div_ceil(by), height.div_ceil(by), to)).map_err(fault)?;
+    Ok(Reduced { full: (width, height), by })
 }
 
 /// One segment of a JPEG (ITU-T T.81, annex B): its marker's code and what follows its length.

@@ -38,7 +38,7 @@ mod stamps;
 pub mod truth;
 mod video;
 
-pub use decode::{MAX_PIXELS, MAX_SIDE_PX, decode_image, encoding_from_bytes, size_from_header};
+pub use decode::{MAX_PIXELS, MAX_SIDE_PX, decode_image, decode_image_for, encoding_from_bytes, size_from_header};
 pub use drive::{
     Drive, DriveInfo, DriveKind, EgoInfo, Entry, GAP_FACTOR, Gap, ImuSample, SensorInfo, SensorKind, SweepInfo,
     TimeSource,

@@ -8,7 +8,7 @@ use ocellus_percept::space::Point3;
 use ocellus_percept::time::Timestamp;
 use ocellus_sense::{
     DriveKind, EncodedImage, ImageEncoding, OpenOptions, Payload, SensorKind, StampPolicy, TimeSource, decode_image,
-    open,
+    decode_image_for, open,
 };
 
 use crate::support::{IMU_TO_VELO, RawDrive, jpeg, png, stamps, sweep, write};
@@ -156,6 +156,32 @@ fn png_of_every_layout_becomes_8_bit_rgb_or_grey() {
         let got = decoded(write_png(grey), ImageEncoding::Png);
         assert_eq!((got.format(), got.data()), (PixelFormat::Gray8, expected.as_raw().as_slice()));
     }
+}
+
+#[test]
+fn jpeg_is_decoded_smaller_only_where_that_is_enough() {
+    let encoded = |bytes, encoding| EncodedImage { origin: "made".to_owned(), encoding, bytes };
+    let picture = encoded(jpeg(203, 101), ImageEncoding::Jpeg);
+    let (mut whole, mut out) = (Image::empty(), Image::empty());
+    decode_image(&picture, &mut whole).unwrap();
+    for (needed, by, size) in [
+        ((25, 12), 8, (26, 13)),
+        ((26, 12), 4, (51, 26)),
+        ((50, 25), 4, (51, 26)),
+        ((50, 26), 1, (203, 101)),
+        ((203, 101), 1, (203, 101)),
+        ((900, 900), 1, (203, 101)),
+    ] {
+        let source = decode_image_for(&picture, |_| needed, &mut out).unwrap();
+        assert_eq!((source.full, source.by, (out.width(), out.height())), ((203, 101), by, size), "{needed:?}");
+        let mean = |image: &Image| image.data().iter().map(|b| f64::from(*b)).sum::<f64>() / image.data().len() as f64;
+        assert!((mean(&out) - mean(&whole)).abs() < 3.0, "{needed:?}: {} of {}", mean(&out), mean(&whole));
+    }
+    // A picture of a single block is not taken for one that can be had smaller, and PNG never is.
+    let dot = decode_image_for(&encoded(jpeg(1, 1), ImageEncoding::Jpeg), |full| full, &mut out).unwrap();
+    assert_eq!((dot.by, out.width(), out.height()), (1, 1, 1));
+    let drawn = decode_image_for(&encoded(png(64, 48), ImageEncoding::Png), |_| (4, 3), &mut out).unwrap();
+    assert_eq!((drawn.full, drawn.by, out.width()), ((64, 48), 1, 64));
 }
 
 #[test]

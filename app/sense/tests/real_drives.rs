@@ -8,8 +8,8 @@ use ocellus_percept::cloud::Cloud;
 use ocellus_percept::image::{Image, PixelFormat};
 use ocellus_percept::space::{Camera, Odom, Optical, Point3, Rig, Transform, Vehicle};
 use ocellus_sense::{
-    Drive, DriveKind, EncodedImage, ImageEncoding, OpenOptions, Payload, SensorKind, TimeSource, decode_image, open,
-    probe,
+    Drive, DriveKind, EncodedImage, ImageEncoding, OpenOptions, Payload, SensorKind, TimeSource, decode_image,
+    decode_image_for, open, probe,
 };
 
 use crate::support::{hex, read_and_decode, real_data};
@@ -290,6 +290,24 @@ fn jpeg_pixels_are_those_of_libjpeg_turbo() {
         }
         assert_eq!((pictures.len(), hex(hash).as_str()), (count, expected), "{folder}");
     }
+}
+
+/// A quarter of 1600x900 px, each way, has the pixels of Pillow's `draft`, which libjpeg-turbo makes.
+#[test]
+fn jpeg_decoded_smaller_has_the_pixels_of_libjpeg_turbo() {
+    let Some(root) = real_data("drives/nuscenes_demo") else { return };
+    let files = std::fs::read_dir(root).unwrap().flatten().map(|e| e.path());
+    let mut pictures: Vec<_> = files.filter(|p| p.extension().is_some_and(|e| e == "jpg")).collect();
+    pictures.sort();
+    let (mut hash, mut out) = (Md5::new(), Image::empty());
+    for path in &pictures {
+        let (bytes, origin) = (std::fs::read(path).unwrap(), path.display().to_string());
+        let encoded = EncodedImage { origin, encoding: ImageEncoding::Jpeg, bytes };
+        let source = decode_image_for(&encoded, |_| (320, 180), &mut out).unwrap();
+        assert_eq!((source.full, source.by, out.width(), out.height()), ((1600, 900), 4, 400, 225));
+        hash.update(out.data());
+    }
+    assert_eq!((pictures.len(), hex(hash).as_str()), (6, "23ea2d574c88ef07614d1a8c323a60b7"));
 }
 
 #[test]

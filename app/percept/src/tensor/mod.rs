@@ -15,5 +15,5 @@ pub use clip::{AnswerError, ClipBuffer, Fed, probability_of};
 pub use decode::{DecodeError, DecodeReport, Decoder, ExtraInput, extra_inputs};
 pub use letterbox::Letterbox;
 pub use nms::Nms;
-pub use preprocess::{PreprocessError, Preprocessor, YuvRange};
+pub use preprocess::{PreprocessError, Preprocessor, Reduced, YuvRange};
 pub use view::{TensorData, TensorView};

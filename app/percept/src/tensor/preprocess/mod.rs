@@ -48,6 +48,22 @@ pub enum PreprocessError {
     },
 }
 
+/// What a picture was made of that was decoded to fewer pixels than it has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reduced {
+    /// Columns and rows of the whole picture: what its calibration speaks of, and boxes are given in.
+    pub full: (usize, usize),
+    /// Each pixel stands for so many of them across and down; 1 for a picture decoded whole.
+    pub by: usize,
+}
+
+impl Reduced {
+    /// A picture decoded whole.
+    pub fn whole(width: usize, height: usize) -> Self {
+        Self { full: (width, height), by: 1 }
+    }
+}
+
 /// Which levels the luma of a YUV picture spans.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum YuvRange {
@@ -83,6 +99,12 @@ impl Preprocessor {
         self
     }
 
+    /// Columns and rows that a picture of size `source` takes in the input: fewer pixels of it would have to be stretched.
+    pub fn content(&self, source: (usize, usize)) -> (usize, usize) {
+        let map = Letterbox::new(self.spec.resize, source, (self.spec.width, self.spec.height));
+        (map.content_width, map.content_height)
+    }
+
     /// Floats [`Preprocessor::run`] writes: `3 * height * width`.
     pub fn output_len(&self) -> usize {
         3 * self.spec.width * self.spec.height
@@ -90,12 +112,24 @@ impl Preprocessor {
 
     /// Writes the whole input tensor for `image` into `out`, padding included, and says where the picture lies in it.
     pub fn run(&mut self, image: ImageView<'_>, out: &mut [f32]) -> Result<Letterbox, PreprocessError> {
+        self.run_reduced(image, Reduced::whole(image.width(), image.height()), out)
+    }
+
+    /// The same of a picture that has fewer pixels than its `source`, which it covers from the left upper corner on. It
+    /// comes to lie where the whole one would, and what is answered speaks of the whole one's pixels.
+    pub fn run_reduced(
+        &mut self,
+        image: ImageView<'_>,
+        source: Reduced,
+        out: &mut [f32],
+    ) -> Result<Letterbox, PreprocessError> {
         let (width, height) = (self.spec.width, self.spec.height);
         if out.len() != self.output_len() {
             let (expected, got) = (self.output_len(), out.len());
             return Err(PreprocessError::OutputLength { width, height, expected, got });
         }
-        let plan = self.plans.for_source(&self.spec, image.width(), image.height());
+        let source = Reduced { by: source.by.max(1), ..source };
+        let plan = self.plans.for_source(&self.spec, (image.width(), image.height()), source);
         let map = plan.letterbox;
         let (first, rest) = out.split_at_mut(width * height);
         let (second, third) = rest.split_at_mut(width * height);

@@ -1,5 +1,6 @@
 //! Which source pixels make each pixel of the resized picture, and with what weights: worked out once per source size.
 
+use super::Reduced;
 use crate::model::InputSpec;
 use crate::tensor::Letterbox;
 
@@ -35,6 +36,9 @@ pub(super) struct RowTap {
 #[derive(Debug, Clone)]
 pub(super) struct Plan {
     pub(super) letterbox: Letterbox,
+    /// Size of the picture that is read.
+    image: (usize, usize),
+    source: Reduced,
     pub(super) columns: Vec<ColumnTap>,
     /// The right pixel's weight above one half, per column, times 32: see `rows::lerp`.
     pub(super) column_weights: Vec<i16>,
@@ -44,21 +48,23 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    fn new(spec: &InputSpec, width: usize, height: usize) -> Self {
-        let letterbox = Letterbox::new(spec.resize, (width, height), (spec.width, spec.height));
+    fn new(spec: &InputSpec, image: (usize, usize), source: Reduced) -> Self {
+        let letterbox = Letterbox::new(spec.resize, source.full, (spec.width, spec.height));
+        // A reduced picture's last column and row may reach beyond the whole one's edge.
+        let [across, down] = [source.full.0, source.full.1].map(|side| side as f64 / source.by as f64);
         let (columns, column_weights): (Vec<_>, Vec<_>) =
-            taps(width, letterbox.content_width).map(|tap| column(tap, width)).unzip();
+            taps(across, letterbox.content_width).map(|tap| column(tap, image.0)).unzip();
         let lane_weights = column_weights.iter().flat_map(|&weight| [weight; LANES]).collect();
-        let rows = taps(height, letterbox.content_height).map(|tap| row(tap, height)).collect();
-        Self { letterbox, columns, column_weights, lane_weights, rows }
+        let rows = taps(down, letterbox.content_height).map(|tap| row(tap, image.1)).collect();
+        Self { letterbox, image, source, columns, column_weights, lane_weights, rows }
     }
 }
 
 /// For each of `output` samples over `source` ones: the lower source index, -1 before the first, and the distance from
 /// it. Computed in OpenCV's precisions, down to the scale that is one over its inverse: they decide which way a weight
 /// is rounded.
-fn taps(source: usize, output: usize) -> impl Iterator<Item = (i64, f32)> {
-    let step = 1.0 / (output as f64 / source as f64);
+fn taps(source: f64, output: usize) -> impl Iterator<Item = (i64, f32)> {
+    let step = 1.0 / (output as f64 / source);
     (0..output).map(move |i| {
         let centre = ((i as f64 + 0.5) * step - 0.5) as f32;
         (centre.floor() as i64, centre - centre.floor())
@@ -103,12 +109,11 @@ pub(super) struct Plans {
 }
 
 impl Plans {
-    /// The plan for a `width` x `height` source, made if it is not among those kept.
-    pub(super) fn for_source(&mut self, spec: &InputSpec, width: usize, height: usize) -> &Plan {
-        let fits = |p: &Plan| p.letterbox.source_width == width && p.letterbox.source_height == height;
-        let index = match self.kept.iter().position(fits) {
+    /// The plan for a picture of size `image` made of `source`, made if it is not among those kept.
+    pub(super) fn for_source(&mut self, spec: &InputSpec, image: (usize, usize), source: Reduced) -> &Plan {
+        let index = match self.kept.iter().position(|p| (p.image, p.source) == (image, source)) {
             Some(index) => index,
-            None => self.insert(Plan::new(spec, width, height)),
+            None => self.insert(Plan::new(spec, image, source)),
         };
         &self.kept[index]
     }

@@ -217,3 +217,32 @@ fn many_source_sizes_in_turn_give_what_each_gives_alone() {
         }
     }
 }
+
+#[test]
+fn a_reduced_picture_lies_where_the_whole_one_does() {
+    // Brightness grows evenly to the right and down; the last column of the reduced picture lies half beyond the edge.
+    let (width, height, by) = (254_usize, 122_usize, 4_usize);
+    let level = |x: f64, y: f64| 0.5 * x + y;
+    let picture = |columns: usize, rows: usize, step: usize| {
+        let middle = |i: usize| (i as f64 + 0.5) * step as f64;
+        let levels = (0..columns * rows).map(|i| level(middle(i % columns), middle(i / columns)).round() as u8);
+        Image::from_vec(columns, rows, PixelFormat::Gray8, levels.collect()).unwrap()
+    };
+    for resize in [Resize::LetterboxCentre, Resize::LetterboxTopLeft, Resize::Stretch] {
+        let mut preprocessor = Preprocessor::new(&spec(resize, 40, 32)).unwrap();
+        let (mut whole, mut reduced) = (vec![0.0; 3 * 40 * 32], vec![0.0; 3 * 40 * 32]);
+        let map = preprocessor.run(picture(width, height, 1).view(), &mut whole).unwrap();
+        let small = picture(width.div_ceil(by), height.div_ceil(by), by);
+        let source = Reduced { full: (width, height), by };
+        assert_eq!(preprocessor.run_reduced(small.view(), source, &mut reduced), Ok(map));
+        assert_eq!(preprocessor.content((width, height)), (map.content_width, map.content_height));
+        for (i, (a, b)) in whole.iter().zip(&reduced).enumerate() {
+            // The picture's first and last half step have no neighbour to lean on.
+            assert!((a - b).abs() <= 2.0, "{resize:?} {i}: {a} and {b}");
+        }
+        // The two sizes' tables are kept apart.
+        let mut again = vec![0.0; 3 * 40 * 32];
+        preprocessor.run(picture(width, height, 1).view(), &mut again).unwrap();
+        assert_eq!(again, whole);
+    }
+}
