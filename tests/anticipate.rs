@@ -302,16 +302,21 @@ fn live_beside(folder: &Path, products: usize) -> (Vec<Value>, Vec<Value>, PathB
 #[test]
 fn a_slow_network_on_clips_slows_no_frame() {
     let folder = tempfile::tempdir().unwrap();
-    let (frames, answers, out) = live_beside(folder.path(), 120);
-    let seen: Vec<i64> =
-        frames.iter().filter(|l| l.get("objects").is_some()).filter_map(|l| l["t_ns"].as_i64()).collect();
-    let stamps: Vec<i64> = answers.iter().filter_map(|a| a["t_ns"].as_i64()).collect();
+    let stamps_of = |lines: &[Value]| -> Vec<i64> { lines.iter().filter_map(|l| l["t_ns"].as_i64()).collect() };
+    // As much work as is much to this computer.
+    let slow_enough = |products: usize| {
+        let (frames, answers, out) = live_beside(folder.path(), products);
+        let seen: Vec<Value> = frames.into_iter().filter(|l| l.get("objects").is_some()).collect();
+        let (seen, stamps) = (stamps_of(&seen), stamps_of(&answers));
+        (stamps.len() * 3 < seen.len()).then_some((seen, stamps, out))
+    };
+    let found = [120, 360, 1080].into_iter().find_map(slow_enough);
+    let (seen, stamps, out) = found.expect("a network that answers a third of the frames at most");
     // It is slow indeed: of eight clips a second it answers few, and each about a newer moment.
     let apart_ms = |t: &[i64]| t.windows(2).map(|w| (w[1] - w[0]) / 1_000_000).min().unwrap_or(i64::MAX);
     assert!(stamps.len() >= 2 && apart_ms(&stamps) > 0, "{stamps:?}");
     let latency: Value = serde_json::from_slice(&std::fs::read(out.join("latency.json")).unwrap()).unwrap();
     println!("{} frames, {} answers; {}", seen.len(), stamps.len(), latency["end_to_end"]);
-    assert!(stamps.len() * 3 < seen.len(), "{} answers, {} frames", stamps.len(), seen.len());
     let per_answer_ms = 1e-6 * (stamps[stamps.len() - 1] - stamps[0]) as f64 / (stamps.len() - 1) as f64;
     let p95_ms = latency["end_to_end"]["front"]["p95_ms"].as_f64().unwrap();
     assert!(p95_ms < 0.5 * per_answer_ms, "a frame takes {p95_ms:.0} ms, an answer {per_answer_ms:.0} ms");

@@ -2,7 +2,8 @@
 //!
 //! A picture that is not whole is an error, never a half-grey picture: a JPEG's end-of-image marker is looked for before
 //! anything is decoded. JPEG pixels are those of libjpeg-turbo (the islow transform, fancy upsampling), bit by bit: what
-//! OpenCV and Pillow gave when the networks were trained; decoded smaller, too, where that is asked for. Grey stays grey, alpha is dropped, 16 bits are rounded to 8.
+//! OpenCV and Pillow gave when the networks were trained; decoded smaller, too, where that is asked for. Grey stays grey,
+//! alpha is dropped, 16 bits are rounded to 8.
 //! Colour profiles and EXIF orientation are not applied: calibration is for the pixels as recorded.
 
 use std::io::Cursor;

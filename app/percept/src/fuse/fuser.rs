@@ -97,8 +97,8 @@ pub struct Fuser {
     frame: Option<Frame>,
     projected: Projected,
     ground: GroundFinder,
-    /// Heights over the ground of the projected points in their order by strip, as far as they were asked for; NaN else. Most lie in several boxes
-    /// or are looked at in several passes.
+    /// Heights over the ground of the projected points in their order by strip, as far as they were asked for; NaN else.
+    /// Most lie in several boxes or are looked at in several passes.
     heights_m: Vec<f64>,
     scaler: DepthScaler,
     surface: SurfaceFinder,

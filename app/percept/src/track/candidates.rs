@@ -3,10 +3,10 @@
 //! Finds exactly the pairs that [`Gate::admits`] does, in no order that means anything. What has no box is held against all.
 
 use super::cost::{Gate, Prepared, SAME_PLACE_ADMITTED_M};
-use super::grid::{FEW, Grid, reach_of};
+use super::grid::{FEW, Grid, ROOM, reach_of};
 
 /// An index of a frame's gates; scratch is kept from frame to frame.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct Candidates {
     /// Of those that have a box, where it is looked for.
     windows: Grid,
@@ -14,6 +14,12 @@ pub(super) struct Candidates {
     places: Vec<(f64, u32)>,
     /// Those without a box.
     boxless: Vec<u32>,
+}
+
+impl Default for Candidates {
+    fn default() -> Self {
+        Self { windows: Grid::default(), places: Vec::with_capacity(ROOM), boxless: Vec::with_capacity(ROOM) }
+    }
 }
 
 impl Candidates {

@@ -9,6 +9,10 @@ use crate::detection::BoxPx;
 const CELLS_MAX: usize = 32;
 /// Fewer boxes all lie in one cell: to look at each is as fast.
 pub(super) const FEW: usize = 24;
+/// Boxes that there is room for from the start, so that a crowd met on the way makes no frame allocate; and cells that each
+/// may lie in.
+pub(super) const ROOM: usize = 256;
+const ROOM_CELLS: usize = 16;
 
 /// What a box covers or reaches: x0, y0, x1, y1.
 pub(super) type Reach = [f64; 4];
@@ -34,7 +38,7 @@ impl Cells {
 }
 
 /// The grid. What lies beyond its bounds belongs to the cells at its edge.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct Grid {
     /// Cells along each axis.
     cells: usize,
@@ -46,6 +50,19 @@ pub(super) struct Grid {
     /// Of each cell, row by row, the first of its boxes in `boxes`; and the end.
     start: Vec<usize>,
     boxes: Vec<u32>,
+}
+
+impl Default for Grid {
+    fn default() -> Self {
+        Self {
+            cells: 0,
+            low: [0.0; 2],
+            per_px: [0.0; 2],
+            placed: Vec::with_capacity(ROOM),
+            start: Vec::with_capacity(CELLS_MAX * CELLS_MAX + 1),
+            boxes: Vec::with_capacity(ROOM * ROOM_CELLS),
+        }
+    }
 }
 
 impl Grid {
