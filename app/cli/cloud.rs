@@ -22,7 +22,7 @@ use crate::exit::{self, Outcome};
 pub struct Cloud {
     /// A capture of packets, a rosbag2 recording with VelodyneScan, or any drive with LiDAR sweeps.
     source: PathBuf,
-    /// Metadata (JSON) of the Ouster sensor whose packets are recorded, or the sensor's own address (http://os1.local);
+    /// Metadata (JSON) of the Ouster sensor whose packets are recorded, or the sensor's own address (`http://os1.local`);
     /// looked for beside the recording unless told.
     #[arg(long, value_name = "JSON")]
     meta: Option<PathBuf>,

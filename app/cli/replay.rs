@@ -29,7 +29,7 @@ pub struct Replay {
     /// A calibration file that replaces the drive's own.
     #[arg(long, value_name = "FILE")]
     calib: Option<PathBuf>,
-    /// Metadata (JSON) of the Ouster sensor whose packets are replayed, or the sensor's own address (http://os1.local);
+    /// Metadata (JSON) of the Ouster sensor whose packets are replayed, or the sensor's own address (`http://os1.local`);
     /// looked for beside the recording unless told.
     #[arg(long, value_name = "JSON")]
     meta: Option<PathBuf>,
