@@ -1,8 +1,8 @@
 //! A drive end to end against its network alone, in one process: CPU time a frame of each, their ratio, allocations by stage.
 //!
-//! A drive too short to be measured is driven again and again; start-up is outside of what is measured. Pipeline, bare network
-//! and bare decoding take turns, and each turn gives a ratio, so that a busy machine weighs on all of them. Pictures and sweeps are
-//! held in memory as recorded, so that no disk is measured.
+//! A drive too short to be measured is driven again and again; start-up is outside of what is measured. Bare network and bare
+//! decoding are measured before and after each run of the pipeline, and each gives a ratio to the mean of both, so that a busy machine
+//! weighs on all of them. Pictures and sweeps are held in memory as recorded, so that no disk is measured.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -85,9 +85,14 @@ pub fn run(
     // The first turn fills memory; it is not measured.
     once(Repeated::new(Arc::clone(&held), sensors, (WARM_UP, 1))?, model, sensors)?;
     let mut turns = Vec::with_capacity(length.turns);
+    let mut before = bare.ms()?;
     for _ in 0..length.turns.max(1) {
         let (passed, summary) = once(one()?, model, sensors)?;
-        turns.push(Turn { passed, summary, bare_ms: bare.network_ms()?, decode_ms: bare.decode_ms()? });
+        let after = bare.ms()?;
+        let bare_ms = 0.5 * (before.0 + after.0);
+        let decode_ms = 0.5 * (before.1 + after.1);
+        turns.push(Turn { passed, summary, bare_ms, decode_ms });
+        before = after;
     }
     let last = turns.last().context("a turn")?;
     let counted = last.summary.counted().iter().filter(|(_, c)| c.steps > 0);
@@ -178,6 +183,11 @@ impl Bare {
         let mut preprocessor = Preprocessor::new(&model.spec.input)?;
         preprocessor.run(image.view(), model.network.input_mut(&model.spec.input.name)?)?;
         Ok(Self { model, pictures, image })
+    }
+
+    /// CPU time of the network and of decoding, each for a picture.
+    fn ms(&mut self) -> Result<(f64, f64)> {
+        Ok((self.network_ms()?, self.decode_ms()?))
     }
 
     /// CPU time of the network on a picture.

@@ -103,7 +103,7 @@ impl Detect {
 
 fn coco_result(image_id: u64, category_id: u32, detection: &Detection) -> CocoResult {
     let b = &detection.bbox;
-    let px = |v: f32| (f64::from(v) * 100.0).round() / 100.0;
+    let px = |v: f32| (f64::from(v) * 1000.0).round() / 1000.0;
     CocoResult {
         image_id,
         category_id,

@@ -68,6 +68,55 @@ def nms_us(tensor, median_us):
     return median_us(lambda: non_max_suppression(made.clone(), 0.25, 0.45))
 
 
+def same_tensor(program, tensor):
+    """Boxes of both sides' decoding and NMS of one tensor: how many each has, and how far the farthest pair of the same class lies apart, px.
+
+    Ours come from a network that answers this tensor whatever it is shown, with the program's own thresholds and those of `nms_us`.
+    """
+    import cv2
+    import numpy as np
+    import onnx
+    import torch
+    from onnx import TensorProto, helper, numpy_helper
+    from ultralytics.utils.nms import non_max_suppression
+
+    nodes = [
+        helper.make_node("ReduceMean", ["images"], ["mean"], keepdims=0),
+        helper.make_node("Mul", ["mean", "zero"], ["nothing"]),
+        helper.make_node("Add", ["tensor", "nothing"], ["output0"]),
+    ]
+    side, floats = 640, TensorProto.FLOAT
+    graph = helper.make_graph(
+        nodes,
+        "one tensor",
+        [helper.make_tensor_value_info("images", floats, [1, 3, side, side])],
+        [helper.make_tensor_value_info("output0", floats, list(tensor.shape))],
+        [numpy_helper.from_array(np.float32(0), "zero"), numpy_helper.from_array(tensor, "tensor")],
+    )
+    network = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10)
+    theirs = non_max_suppression(torch.from_numpy(tensor.copy()), 0.25, 0.45)[0].numpy()
+    with tempfile.TemporaryDirectory() as folder:
+        model, pictures, out = (pathlib.Path(folder, name) for name in ("one.onnx", "pictures", "out.json"))
+        onnx.save(network, model)
+        pictures.mkdir()
+        cv2.imwrite(str(pictures / "1.png"), np.zeros((side, side, 3), np.uint8))
+        command = [program, "detect", model, pictures, "--coco", out, "--score", "0.25", "--nms", "0.45"]
+        subprocess.run([str(c) for c in command], check=True, capture_output=True)
+        ours = json.loads(out.read_text())
+    # Classes of COCO's numbering against places in the tensor: told apart by their order.
+    classes = {c: i for i, c in enumerate(sorted({box["category_id"] for box in ours}))}
+    places = {c: i for i, c in enumerate(sorted(set(theirs[:, 5].astype(int).tolist())))}
+    apart = []
+    for x0, y0, x1, y1, score, place in theirs.tolist():
+        far = [
+            max(*(abs(a - b) for a, b in zip(box["bbox"], (x0, y0, x1 - x0, y1 - y0))), abs(box["score"] - score))
+            for box in ours
+            if classes[box["category_id"]] == places[int(place)]
+        ]
+        apart.append(min(far, default=float("inf")))
+    return len(ours), len(theirs), max(apart)
+
+
 def boxes_apart(program, model, pictures):
     """How far each of Ultralytics' boxes lies from the nearest of ocellus, px, ascending; and how many ocellus has."""
     from ultralytics import YOLO

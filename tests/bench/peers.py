@@ -5,7 +5,7 @@
     venv/bin/python tests/bench/peers.py --program target/release/ocellus --model yolox_nano.onnx --pictures FOLDER
 
 Optional peers are measured where they are installed: trackers (ByteTrack), dora (dora-rs, dora-rs-cli and pyarrow), and with
---ultralytics MODEL.onnx its NMS, `predict` and `track` (it wants torch, several GB). Machines are noisy: every ratio is of
+--ultralytics MODEL.onnx its NMS, `predict` and `track` (it wants torch, several GB, and onnx). Machines are noisy: every ratio is of
 medians of runs that took turns, and no absolute time is judged.
 """
 
@@ -26,6 +26,8 @@ import heavy
 import hop
 
 TURNS = 5
+# Boxes and scores are the same so far (px).
+SAME_PX = 1e-3
 SIDE = 640
 CELLS, CLASSES, OBJECTS, NEAR = 8400, 80, 60, 8
 # The steps of `ocellus bench stages` that have a peer.
@@ -204,6 +206,9 @@ def main():
     row("decode + NMS 84x8400, 480 candidates", "numpy + opencv NMS", peers["decode"], mine[DECODE], None)
     if peers["ultralytics"]:
         row("decode + NMS 84x8400, 480 candidates", "ultralytics NMS", peers["ultralytics"], mine[DECODE], 15)
+        own, theirs, apart = heavy.same_tensor(asked.program, tensor)
+        verdict = "held" if own == theirs and apart <= SAME_PX else "NOT HELD"
+        print(f"  boxes of the one tensor: {own} of ocellus, {theirs} of ultralytics, {apart:.1e} apart at most (at most {SAME_PX})  {verdict}")
     else:
         print("ultralytics was not asked for, or is not installed: its NMS was not measured")
     if peers["bytetrack"]:

@@ -97,7 +97,7 @@ pub struct Fuser {
     frame: Option<Frame>,
     projected: Projected,
     ground: GroundFinder,
-    /// Heights over the ground of the projected points in their order by strip, as far as they were asked for; NaN else.
+    /// Heights over the ground of the projected points in their order by tile, as far as they were asked for; NaN else.
     /// Most lie in several boxes or are looked at in several passes.
     heights_m: Vec<f64>,
     scaler: DepthScaler,
@@ -342,7 +342,8 @@ impl Fuser {
         self.surface.around.clear();
         let bbox = target.bbox;
         let region = if target.mask.is_some() { bbox } else { surroundings(&bbox) };
-        for (place, sample) in self.projected.in_box(region) {
+        // Inside the iterator: a loop outside of it asks for every point which column of tiles it is in.
+        self.projected.in_box(region).for_each(|(place, sample)| {
             let (u, v) = (sample.u, sample.v);
             let height = || match self.heights_m.get_mut(place) {
                 Some(known) if !known.is_nan() => Some(*known),
@@ -355,14 +356,14 @@ impl Fuser {
                 }
             };
             if !target.covers(u, v, pass) || !target.stands(sample, height, pass) {
-                continue;
+                return;
             }
             if u >= bbox.x0 && u < bbox.x1 && v >= bbox.y0 {
                 self.surface.samples.push(*sample);
             } else {
                 self.surface.around.push(sample.range_m);
             }
-        }
+        });
     }
 
     fn depth_distance(&mut self, frame: &Frame, target: &Target<'_>) -> Option<Distance> {

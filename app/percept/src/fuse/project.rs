@@ -2,7 +2,7 @@
 //!
 //! Output is a structure of arrays in the order of the sweep, clipped to the picture and to [`Z_MIN_M`]; points that are
 //! not finite are skipped and counted. Pixels are continuous coordinates (pixel (0, 0) covers 0 to 1), as boxes are.
-//! Columns are indexed in strips, so that a box looks at its own strips and not at the whole sweep. What hides behind
+//! Points are indexed by tiles of the picture, so that a box looks at its own tiles and not at the whole sweep. What hides behind
 //! what is not judged here: a LiDAR on the roof sees points that the camera does not.
 
 use super::surface::Sample;
@@ -14,10 +14,10 @@ use crate::wide;
 /// Points nearer to the picture plane than this are the vehicle itself or noise, and their pixels are ill-defined.
 pub const Z_MIN_M: f64 = 0.1;
 
-/// Columns a strip holds: a few strips for the smallest boxes of interest, and an index that stays in cache.
-const STRIP_PX: f32 = 16.0;
+/// Sides of the tiles that points are kept by: a few tiles for the smallest boxes of interest, and an index that stays in cache.
+const TILE_PX: f32 = 16.0;
 
-/// The part of a sweep that a camera sees. All vectors but the index of strips have the same length.
+/// The part of a sweep that a camera sees. All vectors but the index of tiles have the same length.
 #[derive(Debug, Clone, Default)]
 pub struct Projected {
     /// Column, continuous pixel coordinates.
@@ -34,9 +34,12 @@ pub struct Projected {
     pub index: Vec<u32>,
     /// Points of the sweep that were not finite.
     pub not_finite: usize,
-    strip_start: Vec<u32>,
-    /// The points in the order of strips, whole: so a box reads on and does not jump about.
-    by_strip: Vec<Sample>,
+    /// Tiles over each other.
+    rows: usize,
+    /// Where each tile's points begin, column of tiles after column.
+    tile_start: Vec<u32>,
+    /// The points in the order of tiles, whole: so a box reads on and does not jump about.
+    by_tile: Vec<Sample>,
     /// Points that a quick look did not rule out.
     maybe_seen: Vec<u32>,
 }
@@ -60,22 +63,27 @@ impl Projected {
         self.range_m.clear();
         self.measured_s.clear();
         self.index.clear();
-        self.strip_start.clear();
-        self.by_strip.clear();
+        self.tile_start.clear();
+        self.by_tile.clear();
         self.not_finite = 0;
     }
 
-    /// The points inside a box in a fixed order (by strip, then by sweep), each with its place in that order of all points.
+    /// The points inside a box in a fixed order (by tile, then by sweep), each with its place in that order of all points.
     pub(super) fn in_box(&self, bbox: BoxPx) -> impl Iterator<Item = (usize, &Sample)> {
-        let strips = self.strip_start.len().saturating_sub(1);
+        let columns = self.tile_start.len().saturating_sub(1) / self.rows.max(1);
         // Casts of negative or NaN edges saturate at 0.
-        let first = ((bbox.x0 / STRIP_PX) as usize).min(strips);
-        let end = if bbox.x1 >= 0.0 { ((bbox.x1 / STRIP_PX) as usize + 1).min(strips) } else { first };
-        let from = self.strip_start.get(first).map_or(0, |&s| s as usize);
-        let to = self.strip_start.get(end.max(first)).map_or(from, |&s| s as usize);
+        let tiles = |from: f32, to: f32, count: usize| {
+            let first = ((from / TILE_PX) as usize).min(count);
+            first..if to >= 0.0 { ((to / TILE_PX) as usize + 1).min(count) } else { first }
+        };
+        let (across, down) = (tiles(bbox.x0, bbox.x1, columns), tiles(bbox.y0, bbox.y1, self.rows));
         let inside = move |p: &Sample| p.u >= bbox.x0 && p.u < bbox.x1 && p.v >= bbox.y0 && p.v < bbox.y1;
-        let strips = self.by_strip.get(from..to).unwrap_or_default();
-        strips.iter().enumerate().filter(move |(_, p)| inside(p)).map(move |(i, p)| (from + i, p))
+        across.flat_map(move |column| {
+            let start = |row: usize| self.tile_start.get(column * self.rows + row).map_or(0, |&s| s as usize);
+            let (from, to) = (start(down.start), start(down.end.max(down.start)));
+            let points = self.by_tile.get(from..to).unwrap_or_default();
+            points.iter().enumerate().filter(move |(_, p)| inside(p)).map(move |(i, p)| (from + i, p))
+        })
     }
 
     fn push(&mut self, u: f64, v: f64, p: [f64; 3], index: usize) {
@@ -86,34 +94,38 @@ impl Projected {
         self.index.push(index as u32);
     }
 
-    /// Counting sort of the points by strip; stable, so the order is that of the sweep within a strip.
-    fn index_strips(&mut self, width: u32) {
-        let strips = (width as f32 / STRIP_PX).ceil() as usize;
-        let strip_of = |u: f32| ((u / STRIP_PX) as usize).min(strips.saturating_sub(1));
-        self.strip_start.resize(strips + 2, 0);
-        for &u in &self.u {
-            // Two places on, so that after the fill below each entry holds its own strip's start.
-            if let Some(count) = self.strip_start.get_mut(strip_of(u) + 2) {
+    /// Counting sort of the points by tile; stable, so the order is that of the sweep within a tile.
+    fn index_tiles(&mut self, width: u32, height: u32) {
+        let tiles = |pixels: u32| (pixels as f32 / TILE_PX).ceil() as usize;
+        let (columns, rows) = (tiles(width), tiles(height));
+        // In single precision a point may be rounded onto the picture's far edge.
+        let tile = |pixels: f32, count: usize| ((pixels / TILE_PX) as usize).min(count.saturating_sub(1));
+        let tile_of = |u: f32, v: f32| tile(u, columns) * rows + tile(v, rows);
+        self.rows = rows;
+        self.tile_start.resize(columns * rows + 2, 0);
+        for (&u, &v) in self.u.iter().zip(&self.v) {
+            // Two places on, so that after the fill below each entry holds its own tile's start.
+            if let Some(count) = self.tile_start.get_mut(tile_of(u, v) + 2) {
                 *count += 1;
             }
         }
         let mut total = 0;
-        for count in &mut self.strip_start {
+        for count in &mut self.tile_start {
             total += *count;
             *count = total;
         }
-        self.by_strip.resize(self.u.len(), Sample::default());
+        self.by_tile.resize(self.u.len(), Sample::default());
         let pixels = self.u.iter().zip(&self.v);
         let points = self.xyz.iter().zip(&self.range_m).zip(&self.measured_s);
         for ((&u, &v), ((&xyz, &range_m), &measured_s)) in pixels.zip(points) {
-            if let Some(next) = self.strip_start.get_mut(strip_of(u) + 1) {
-                if let Some(slot) = self.by_strip.get_mut(*next as usize) {
+            if let Some(next) = self.tile_start.get_mut(tile_of(u, v) + 1) {
+                if let Some(slot) = self.by_tile.get_mut(*next as usize) {
                     *slot = Sample { u, v, xyz, range_m, measured_s };
                 }
                 *next += 1;
             }
         }
-        self.strip_start.truncate(strips + 1);
+        self.tile_start.truncate(columns * rows + 1);
     }
 }
 
@@ -157,7 +169,7 @@ pub fn project_cloud(
         }
     }
     out.maybe_seen = maybe_seen;
-    out.index_strips(camera.width);
+    out.index_tiles(camera.width, camera.height);
 }
 
 /// Points that are looked at together, for the compiler to vectorise.
@@ -313,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn strips_give_what_a_full_scan_gives() {
+    fn tiles_give_what_a_full_scan_gives() {
         let mut cloud = Cloud::default();
         for i in 0..4000u32 {
             let x = ((i * 7919) % 997) as f32 / 997.0 * 16.0 - 8.0;
@@ -328,7 +340,7 @@ mod tests {
             let bbox = BoxPx { x0, y0, x1, y1 };
             let pixel = |u: f32, v: f32| (u.to_bits(), v.to_bits());
             let mut found: Vec<_> = out.in_box(bbox).map(|(_, p)| pixel(p.u, p.v)).collect();
-            assert!(out.in_box(bbox).all(|(place, p)| out.by_strip[place] == *p));
+            assert!(out.in_box(bbox).all(|(place, p)| out.by_tile[place] == *p));
             let inside = |i: &usize| out.u[*i] >= x0 && out.u[*i] < x1 && out.v[*i] >= y0 && out.v[*i] < y1;
             let mut all: Vec<_> = (0..out.len()).filter(inside).map(|i| pixel(out.u[i], out.v[i])).collect();
             found.sort_unstable();

@@ -9,8 +9,10 @@ use nalgebra::Vector3;
 
 use crate::detection::BoxPx;
 
-/// One range sample in the picture.
+/// One range sample in the picture. Aligned so that it is copied in two halves that do not overlap: with 28 bytes the second half of
+/// a copy waits for the first.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[repr(align(16))]
 pub(super) struct Sample {
     /// Column, continuous pixel coordinates.
     pub u: f32,
