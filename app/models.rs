@@ -76,6 +76,8 @@ pub struct Model {
     pub scores: ScoreRules,
     /// The network, ready to run.
     pub network: Network,
+    /// The same again, for as many pictures more at once as a run asks for.
+    pub others: Vec<Network>,
     /// The ONNX Runtime that runs it.
     pub library: Library,
 }
@@ -154,6 +156,7 @@ pub fn load(runtime: &Runtime, request: &ModelRequest) -> Result<Model> {
         spec,
         manifest,
         network,
+        others: Vec::new(),
         library: runtime.library().clone(),
     })
 }

@@ -255,6 +255,19 @@ fn a_network_on_clips_alone_or_where_a_detector_belongs_is_refused_by_name() {
     assert!(said.err.contains("clips alone finds no obstacles"), "{}", said.err);
     let said = ocellus(["inspect".as_ref(), net.as_os_str()]);
     assert!(said.out.contains("16 frames, 8 a second"), "{}{}", said.out, said.err);
+    let said = ocellus([
+        "replay".as_ref(),
+        drive.as_os_str(),
+        "--model".as_ref(),
+        "truth".as_ref(),
+        "--model".as_ref(),
+        net.as_os_str(),
+        "--set".as_ref(),
+        "model.1.sessions=2".as_ref(),
+        "--out".as_ref(),
+        folder.path().join("twice").as_os_str(),
+    ]);
+    assert!(said.code == 2 && said.err.contains("expected 1 for a network on clips"), "{}", said.err);
     let wrong = network(&folder.path().join("wrong"), 1, "enter = 0.2\nleave = 0.5");
     let said = ocellus(["inspect".as_ref(), wrong.as_os_str()]);
     assert!(said.code == 2 && said.err.contains("clip.leave"), "{}", said.err);

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::support::{Said, ocellus, real_data};
+use crate::support::{Said, ocellus, real_data, root};
 
 const KITTI_RAW: &str = "drives/kitti_raw/2011_09_26/2011_09_26_drive_9001_sync";
 
@@ -83,6 +83,24 @@ fn kitti_raw_gives_tracked_obstacles_with_lidar_distances() {
         assert!(row["p50_ms"].as_f64().unwrap() <= row["max_ms"].as_f64().unwrap(), "{stage}: {row}");
     }
     assert!(out.path().join("drive.rrd").metadata().unwrap().len() > 1_000_000);
+}
+
+#[test]
+fn a_network_loaded_three_times_says_what_it_says_once() {
+    let (drive, folder) = (root().join("tests/data/street.mcap"), tempfile::tempdir().unwrap());
+    let model = root().join("models/street");
+    let run = |sessions: usize| {
+        let out = folder.path().join(sessions.to_string());
+        let sessions = format!("model.0.sessions={sessions}");
+        let said = replay(&drive, Some(&model), &out, &["--set", "model.0.intra_threads=1", "--set", &sessions]);
+        assert_eq!(said.code, 0, "{}\n{}", said.out, said.err);
+        let (run, latency) = (json(out.join("run.json")), json(out.join("latency.json")));
+        assert_eq!(latency["stages"]["infer"]["count"], 120, "{latency:#}");
+        (run["threads"]["sessions"].clone(), std::fs::read(out.join("objects.jsonl")).unwrap())
+    };
+    let ((one, alone), (three, together)) = (run(1), run(3));
+    assert_eq!((one, three), (serde_json::json!([1]), serde_json::json!([3])));
+    assert!(alone.len() > 10_000 && alone == together, "objects.jsonl differs");
 }
 
 #[test]

@@ -118,6 +118,8 @@ pub struct ModelTable {
     pub require: Option<String>,
     /// ONNX Runtime's own threads.
     pub intra_threads: Option<usize>,
+    /// How often it is loaded, each with a thread of its own: so many pictures are asked about at once.
+    pub sessions: Option<usize>,
     /// Lowest score reported.
     pub score: Option<f32>,
     /// Intersection over union of NMS.

@@ -21,6 +21,8 @@ const THREADS_DEFAULT: usize = 2;
 const INTRA_THREADS_DEFAULT: usize = 2;
 /// More workers than this is a slip of the pen.
 const THREADS_MAX: usize = 256;
+/// A network is loaded so often at most: each time takes its memory again.
+const SESSIONS_MAX: usize = 16;
 /// A sweep older than this says too little about a moving scene: two turns of a 10 Hz LiDAR and some jitter.
 const SWEEP_AGE_MS_MAX_DEFAULT: f64 = 250.0;
 
@@ -52,6 +54,8 @@ pub struct ModelPlan {
     pub require: Option<String>,
     /// ONNX Runtime's own threads.
     pub intra_threads: usize,
+    /// How often it is loaded: so many pictures are asked about at once.
+    pub sessions: usize,
     /// Lowest score reported; the model's own where `None`.
     pub score: Option<f32>,
     /// Intersection over union of NMS; the model's own where `None`.
@@ -299,6 +303,8 @@ fn model(index: usize, table: &ModelTable) -> Result<ModelPlan> {
     }
     let intra_threads = table.intra_threads.unwrap_or(INTRA_THREADS_DEFAULT);
     in_range(&key("intra_threads"), intra_threads as f64, 1.0, THREADS_MAX as f64)?;
+    let sessions = table.sessions.unwrap_or(1);
+    in_range(&key("sessions"), sessions as f64, 1.0, SESSIONS_MAX as f64)?;
     for (name, value) in [("score", table.score), ("nms", table.nms)] {
         if let Some(value) = value {
             in_range(&key(name), f64::from(value), 0.0, 1.0)?;
@@ -313,6 +319,7 @@ fn model(index: usize, table: &ModelTable) -> Result<ModelPlan> {
         providers: table.providers.clone().unwrap_or_default(),
         require: table.require.clone(),
         intra_threads,
+        sessions,
         score: table.score,
         nms: table.nms,
         max: table.max,
@@ -374,6 +381,7 @@ mod tests {
             ("source.drive='d'\noutput.dir='o'\nruntime.threads=0", "runtime.threads"),
             ("source.drive='d'\noutput.dir='o'\nsource.speed='fast'", "source.speed"),
             ("source.drive='d'\noutput.dir='o'\nmodel=[{path='m',score=1.5}]", "model.0.score"),
+            ("source.drive='d'\noutput.dir='o'\nmodel=[{path='m',sessions=0}]", "model.0.sessions"),
             ("source.drive='d'\noutput.dir='o'\nviewer={spawn=true,connect='x'}", "choose one"),
         ] {
             let error = plan(text).unwrap_err();

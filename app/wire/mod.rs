@@ -29,6 +29,7 @@ mod source;
 mod summary;
 mod truth;
 
+use std::iter;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -336,7 +337,7 @@ impl Pipeline<'_> {
     /// restores their order (two per worker), in the two queues, and in the dispatcher's and the network's hands.
     fn tensors(&self, model: &Model, workers: usize) -> Pool<Vec<f32>> {
         let queued = if self.awaits(model) { MODEL_QUEUE } else { CLIP_QUEUE };
-        let capacity = 3 * workers + 1 + queued + 2;
+        let capacity = 3 * workers + 1 + queued + 2 + model.others.len();
         let length = 3 * model.spec.input.width * model.spec.input.height;
         let pool = Pool::new("tensors", capacity, Exhausted::Wait, || vec![0.0; length]);
         self.crew.stop().register(pool.handle());
@@ -386,27 +387,38 @@ impl Pipeline<'_> {
             } else {
                 QueueSpec::drop_oldest(queue_name, CLIP_QUEUE)
             };
-            let asked = self.asked(index, model, *listed).context(name.clone()).map_err(exit::usage)?;
+            let sessions = self.asked(index, model, *listed).context(name.clone()).map_err(exit::usage)?;
             let (sender, jobs) = self.queue::<Job>(queue);
-            let run = run.clone();
-            self.crew.spawn(&format!("infer-{name}"), move || run(asked, &jobs))?;
+            for asked in sessions {
+                let (run, jobs) = (run.clone(), jobs.clone());
+                self.crew.spawn(&format!("infer-{name}"), move || run(asked, &jobs))?;
+            }
             queues.push(sender);
         }
         Ok(queues)
     }
 
-    /// What runs in a network's thread.
-    fn asked(&self, index: usize, model: Model, listed: f32) -> Result<Asked> {
+    /// What runs in a network's threads, one for each of its sessions.
+    fn asked(&self, index: usize, model: Model, listed: f32) -> Result<Vec<Asked>> {
         if model.is_on_clips() {
+            if !model.others.is_empty() {
+                let count = model.others.len() + 1;
+                return Err(anyhow!(
+                    "model.{index}.sessions: expected 1 for a network on clips, which takes pictures in their order, got {count}"
+                ));
+            }
             let sensors = self.chosen.sensors.iter().map(|s| s.name.clone());
             let said = (self.stage("infer_clips"), self.notes.clone());
-            return Ok(Asked::Clips(InferClips::new(index, &model.spec, model.network, sensors, said)?));
+            return Ok(vec![Asked::Clips(InferClips::new(index, &model.spec, model.network, sensors, said)?)]);
         }
         let mut spec = model.spec;
         spec.thresholds.score = listed.min(TRACKED_SCORE_MIN);
-        let times = Times { inferring: self.stage("infer"), decoding: self.stage("outputs") };
-        let place = (self.notes.clone(), self.crew.stop());
-        Ok(Asked::Frames(Infer::new(index, &spec, (model.network, model.scores), times, place)?))
+        let sessions = iter::once(model.network).chain(model.others).map(|network| {
+            let times = Times { inferring: self.stage("infer"), decoding: self.stage("outputs") };
+            let place = (self.notes.clone(), self.crew.stop());
+            Ok(Asked::Frames(Infer::new(index, &spec, (network, model.scores.clone()), times, place)?))
+        });
+        sessions.collect()
     }
 }
 

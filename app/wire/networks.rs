@@ -34,6 +34,9 @@ pub fn load(plan: &Plan, notes: &Notes) -> Result<(Vec<Model>, Vec<EngineInUse>)
             notes.say("provider", format!("{name}: {} does not run: {}", failure.provider.name(), failure.reason));
         }
         model.apply_thresholds(&mut loaded_model.spec.thresholds);
+        for _ in 1..model.sessions {
+            loaded_model.others.push(engines::load(&runtime, &plan.engines, model)?.0.network);
+        }
         loaded.push(loaded_model);
     }
     Ok((loaded, engines))

@@ -67,6 +67,7 @@ pub fn before(
         json!({
             "workers": plan.threads,
             "intra": plan.models.iter().map(|m| m.intra_threads).collect::<Vec<_>>(),
+            "sessions": plan.models.iter().map(|m| m.sessions).collect::<Vec<_>>(),
         }),
     );
     Ok(run)

@@ -4,12 +4,13 @@
     python3 -m venv venv && venv/bin/pip install numpy opencv-python-headless onnxruntime==1.31.1
     venv/bin/python tests/bench/peers.py --program target/release/ocellus --model yolox_nano.onnx --pictures FOLDER
 
-Optional peers are measured where they are installed: trackers (ByteTrack), dora (dora-rs, dora-rs-cli and pyarrow), and with
---ultralytics MODEL.onnx its NMS, `predict` and `track` (it wants torch, several GB, and onnx). Machines are noisy: every ratio is of
-medians of runs that took turns, and no absolute time is judged.
+Optional peers are measured where they are installed: trackers (ByteTrack), dora (dora-rs, dora-rs-cli and pyarrow), with onnx
+whether a batch of several cameras' pictures pays, and with --ultralytics MODEL.onnx its NMS, `predict` and `track` (it wants torch,
+several GB, and onnx). Machines are noisy: every ratio is of medians of runs that took turns, and no absolute time is judged.
 """
 
 import argparse
+import importlib.util
 import json
 import os
 import pathlib
@@ -22,6 +23,7 @@ import cv2
 import numpy as np
 import onnxruntime
 
+import batch
 import heavy
 import hop
 
@@ -230,6 +232,8 @@ def main():
             own.append(wall * 1e6)
         row(f"{len(found)} pictures, same ONNX and threads", "onnxruntime + opencv + numpy", theirs, own, 1.15)
         print(f"  objects found: {boxes} by the loop, {listed} by ocellus (which tracks, too)")
+    if asked.model and importlib.util.find_spec("onnx"):
+        batch.compare(asked.model)
     if with_ultralytics and asked.pictures:
         heavy.compare(asked.program, asked.ultralytics, asked.pictures, TURNS, row)
 
