@@ -1,6 +1,6 @@
 """Ultralytics beside ocellus on one ONNX and the same pictures: its NMS, its `predict` and `track`, its start, its memory.
 
-Wants torch (several GB). Every figure of a program is of a process of its own; boxes of both are compared.
+Wants torch (several GB), onnx and lap. Every figure of a program is of a process of its own; boxes of both are compared.
 """
 
 import json

@@ -5,8 +5,8 @@
     venv/bin/python tests/bench/peers.py --program target/release/ocellus --model yolox_nano.onnx --pictures FOLDER
 
 Optional peers are measured where they are installed: trackers (ByteTrack), dora (dora-rs, dora-rs-cli and pyarrow), with onnx
-whether a batch of several cameras' pictures pays, and with --ultralytics MODEL.onnx its NMS, `predict` and `track` (it wants torch,
-several GB, and onnx). Machines are noisy: every ratio is of medians of runs that took turns, and no absolute time is judged.
+whether a batch of several cameras' pictures pays, and with --ultralytics MODEL.onnx its NMS, `predict` and `track` (it wants
+torch, several GB, onnx and lap). Machines are noisy: every ratio is of medians of runs that took turns, and no absolute time is judged.
 """
 
 import argparse
