@@ -208,7 +208,8 @@ impl Shop<'_> {
             let (folder, timeout) = (placed.entry.folder.as_path(), self.options.timeout);
             Work { what: &what, folder, expected_s, timeout }.run(name, job)
         };
-        let (cpu, _) = run("reference", work("golden pictures on the CPU", None), &mut reference)?;
+        let (cpu, _) = run("reference", work("golden pictures on the CPU", None), &mut reference)
+            .context("the CPU has nothing to hold it against")?;
         let reference = super::golden::Golden::at(&placed.entry.golden()).answers()?;
         let before_mb = machine::memory(Path::new("/")).available_mb;
         let mut job = self.job(ask, placed, Step::Engine);
