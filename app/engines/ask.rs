@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use ocellus_distill::onnx;
 use ocellus_infer::digest::sha256_of_file;
 use ocellus_infer::engine::pairs::{EngineOptions, default_precision, places};
 use ocellus_infer::engine::{EngineKey, Entry, Store, cuda, libraries};
@@ -65,12 +66,15 @@ pub fn asks(model: &ModelPlan) -> Result<Vec<Ask>> {
     let located = models::locate(&model.path)?;
     let manifest = located.read_manifest()?;
     let size = manifest.as_ref().and_then(|m| m.input.size).map(|[width, height]| format!("{width} x {height}"));
-    let told = manifest.as_ref().and_then(|m| m.precision);
+    let mut told = manifest.as_ref().and_then(|m| m.precision);
     let name = located.file.file_stem().map_or_else(|| "model".to_owned(), |s| s.to_string_lossy().into_owned());
     let (mut providers, require) = models::providers_of(&model.request(), manifest.as_ref())?;
     // What is required is asked first where it is not in the list, as when a session is made.
     if let Some(missing) = require.filter(|p| !providers.contains(p)) {
         providers.insert(0, missing);
+    }
+    if told.is_none() && providers.iter().any(|provider| provider.builds_engines()) {
+        told = stored_precision(&located.file);
     }
     let mut asks = Vec::new();
     for (i, &provider) in providers.iter().enumerate() {
@@ -81,6 +85,14 @@ pub fn asks(model: &ModelPlan) -> Result<Vec<Ask>> {
         }
     }
     Ok(asks)
+}
+
+/// What a network is stored as where no manifest says: whole numbers of 8 bits where it is quantized by its own nodes. `None` for
+/// any other, and for a file that cannot be read, which loading it will tell better.
+fn stored_precision(file: &Path) -> Option<Precision> {
+    let network = onnx::read(&std::fs::read(file).ok()?).ok()?;
+    let is_quantized = network.graph?.node.iter().any(|node| node.is("DequantizeLinear"));
+    is_quantized.then_some(Precision::Int8)
 }
 
 /// The precision asked for, then those that may stand in.
@@ -181,5 +193,30 @@ pub fn precision_name(precision: Precision) -> &'static str {
         Precision::Fp32 => "fp32",
         Precision::Fp16 => "fp16",
         Precision::Int8 => "int8",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::launch::{LaunchFile, NetworksPlan};
+
+    /// Provider and precision of each ask for a network of tests/data/networks on TensorRT, with `more` in its `[[model]]`.
+    fn asked(network: &str, more: &str) -> Vec<(Provider, Precision)> {
+        let network =
+            format!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/networks/yolov8_nonsquare_{}.onnx"), network);
+        let text = format!("[[model]]\npath='{network}'\nproviders=['tensorrt','cpu']\n{more}");
+        let plan = NetworksPlan::from_file(&LaunchFile::parse(&text, &[]).unwrap()).unwrap();
+        asks(&plan.models[0]).unwrap().into_iter().map(|ask| (ask.provider, ask.precision)).collect()
+    }
+
+    #[test]
+    fn a_network_that_is_quantized_by_its_own_nodes_is_built_as_one_and_others_as_the_provider_has_it() {
+        use Precision::{Fp16, Fp32, Int8};
+        use Provider::{Cpu, Tensorrt};
+        assert_eq!(asked("fp32", ""), [(Tensorrt, Fp16), (Cpu, Fp32)]);
+        assert_eq!(asked("int8", ""), [(Tensorrt, Int8), (Cpu, Int8)]);
+        assert_eq!(asked("int8", "fallback=['fp16']"), [(Tensorrt, Int8), (Tensorrt, Fp16), (Cpu, Int8)]);
+        assert_eq!(asked("fp32", "precision='fp32'"), [(Tensorrt, Fp32), (Cpu, Fp32)]);
     }
 }
