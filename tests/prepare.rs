@@ -256,7 +256,13 @@ fn a_second_provider_is_prepared_run_refused_and_stood_in_for() {
     let said = go("run", &[]);
     assert_eq!(said.code, 4, "{}", said.err);
     assert!(said.err.contains("self-check failed"), "{}", said.err);
-    fs::write(&answers, raw).unwrap();
+    // What a run refuses is built again by `prepare`; what it takes is not.
+    let state = |said: &Said| prepared(said)["engines"][0]["state"].as_str().map(str::to_owned);
+    let said = go("prepare", &["--json"]);
+    assert_eq!(state(&said).as_deref(), Some("built"), "{}", said.err);
+    assert!(whys(folder.path()).iter().any(|why| why.contains("self-check failed")), "{:?}", whys(folder.path()));
+    assert_eq!(fs::read(&answers).unwrap().len(), raw.len());
+    assert_eq!(state(&go("prepare", &["--json"])).as_deref(), Some("ready"));
     let blob = fs::read_dir(openvino().join("engine")).unwrap().next().unwrap().unwrap().path();
     let bytes = fs::read(&blob).unwrap();
     fs::write(&blob, &bytes[..bytes.len() / 2]).unwrap();
