@@ -8,7 +8,7 @@ use ocellus_distill::onnx;
 use ocellus_infer::digest::sha256_of_file;
 use ocellus_infer::engine::pairs::{EngineOptions, default_precision, places};
 use ocellus_infer::engine::{EngineKey, Entry, Store, cuda, libraries};
-use ocellus_infer::library::default_cache;
+use ocellus_infer::library::{Version, default_cache};
 use ocellus_infer::{Provider, Runtime, registers};
 use ocellus_percept::model::manifest::Precision;
 
@@ -125,13 +125,12 @@ impl Ask {
 
     /// Whether its provider can be had at all; why not, where it cannot.
     pub fn registers(&self, runtime: &Runtime) -> Result<(), String> {
-        registers(runtime, self.provider, &self.pairs(runtime, None))
+        registers(runtime, self.provider, &self.pairs(runtime.library().version(), None))
     }
 
     /// What its provider is told, but for places of files.
-    fn pairs(&self, runtime: &Runtime, tensorrt_major: Option<u64>) -> BTreeMap<String, String> {
-        let options =
-            EngineOptions { precision: self.precision, onnxruntime: runtime.library().version(), tensorrt_major };
+    fn pairs(&self, onnxruntime: Version, tensorrt_major: Option<u64>) -> BTreeMap<String, String> {
+        let options = EngineOptions { precision: self.precision, onnxruntime, tensorrt_major };
         let mut pairs = options.pairs(self.provider);
         pairs.extend(self.model.engine.options.get(&self.provider).cloned().unwrap_or_default());
         self.provider.pairs(&pairs, self.model.intra_threads)
@@ -140,7 +139,7 @@ impl Ask {
     /// Its key and place. Its provider must have been registered in this process, so that its libraries are there to be asked.
     pub fn place(&self, runtime: &Runtime, store: &Store) -> Result<Placed> {
         let loaded = libraries::of_engines(self.provider);
-        let pairs = self.pairs(runtime, libraries::tensorrt_major(&loaded));
+        let pairs = self.pairs(runtime.library().version(), libraries::tensorrt_major(&loaded));
         let mut all = BTreeMap::new();
         let mut put = |name: String, value: String| all.insert(name, value);
         put("model".into(), sha256_of_file(&self.file).map_err(exit::usage)?);
@@ -201,13 +200,47 @@ mod tests {
     use super::*;
     use crate::launch::{LaunchFile, NetworksPlan};
 
-    /// Provider and precision of each ask for a network of tests/data/networks on TensorRT, with `more` in its `[[model]]`.
-    fn asked(network: &str, more: &str) -> Vec<(Provider, Precision)> {
+    /// What is asked of a network of tests/data/networks on TensorRT and the CPU, with `more` in its `[[model]]`.
+    fn all_of(network: &str, more: &str) -> Vec<Ask> {
         let network =
             format!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/networks/yolov8_nonsquare_{}.onnx"), network);
-        let text = format!("[[model]]\npath='{network}'\nproviders=['tensorrt','cpu']\n{more}");
+        let text = format!("[[model]]\npath='{network}'\nproviders=['tensorrt','cuda','cpu']\n{more}");
         let plan = NetworksPlan::from_file(&LaunchFile::parse(&text, &[]).unwrap()).unwrap();
-        asks(&plan.models[0]).unwrap().into_iter().map(|ask| (ask.provider, ask.precision)).collect()
+        asks(&plan.models[0]).unwrap()
+    }
+
+    fn asked(network: &str, more: &str) -> Vec<(Provider, Precision)> {
+        let all = all_of(network, more).into_iter().filter(|ask| ask.provider != Provider::Cuda);
+        all.map(|ask| (ask.provider, ask.precision)).collect()
+    }
+
+    #[test]
+    fn cuda_graphs_are_handed_on_where_the_launch_file_asks_for_them_and_nothing_says_a_word_of_them_else() {
+        let told = |more: &str| -> Vec<Vec<String>> {
+            let pairs = |ask: &Ask| ask.pairs(Version::new(1, 31, 1), Some(10));
+            all_of("fp32", more)
+                .iter()
+                .map(|ask| pairs(ask).into_iter().map(|(key, value)| format!("{key}={value}")).collect())
+                .collect()
+        };
+        let usual = [
+            "trt_auxiliary_streams=0",
+            "trt_builder_optimization_level=3",
+            "trt_context_memory_sharing_enable=1",
+            "trt_fp16_enable=1",
+            "trt_layer_norm_fp32_fallback=1",
+            "trt_max_workspace_size=1073741824",
+            "trt_min_subgraph_size=5",
+            "trt_op_types_to_exclude=NonMaxSuppression,NonZero,RoiAlign",
+        ];
+        assert_eq!(told(""), [usual.map(str::to_owned).to_vec(), vec![], vec![]]);
+        let graphs = "[model.options.tensorrt]\ntrt_cuda_graph_enable=true\ntrt_max_workspace_size=536870912\n\
+                      [model.options.cuda]\nenable_cuda_graph=true\n";
+        let mut with_graph: Vec<String> = usual.map(str::to_owned).to_vec();
+        with_graph[5] = "trt_max_workspace_size=536870912".to_owned();
+        with_graph.insert(2, "trt_cuda_graph_enable=1".to_owned());
+        with_graph[2..4].sort();
+        assert_eq!(told(graphs), [with_graph, vec!["enable_cuda_graph=1".to_owned()], vec![]]);
     }
 
     #[test]
