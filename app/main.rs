@@ -1,5 +1,6 @@
 //! Ocellus: arguments -> verb -> exit code, nothing else.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -23,7 +24,8 @@ fn main() -> ExitCode {
     match arguments.verb.run() {
         Ok(outcome) => ExitCode::from(outcome.code()),
         Err(error) => {
-            eprintln!("error: {}", exit::text_of(&error));
+            // Where nobody can be told (a log on a disk that is full) the exit code still tells.
+            let _ = writeln!(std::io::stderr(), "error: {}", exit::text_of(&error));
             ExitCode::from(exit::code_of(&error))
         }
     }

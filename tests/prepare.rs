@@ -256,7 +256,13 @@ fn a_second_provider_is_prepared_run_refused_and_stood_in_for() {
     let said = go("run", &[]);
     assert_eq!(said.code, 4, "{}", said.err);
     assert!(said.err.contains("self-check failed"), "{}", said.err);
-    fs::write(&answers, raw).unwrap();
+    // What a run refuses is built again by `prepare`; what it takes is not.
+    let state = |said: &Said| prepared(said)["engines"][0]["state"].as_str().map(str::to_owned);
+    let said = go("prepare", &["--json"]);
+    assert_eq!(state(&said).as_deref(), Some("built"), "{}", said.err);
+    assert!(whys(folder.path()).iter().any(|why| why.contains("self-check failed")), "{:?}", whys(folder.path()));
+    assert_eq!(fs::read(&answers).unwrap().len(), raw.len());
+    assert_eq!(state(&go("prepare", &["--json"])).as_deref(), Some("ready"));
     let blob = fs::read_dir(openvino().join("engine")).unwrap().next().unwrap().unwrap().path();
     let bytes = fs::read(&blob).unwrap();
     fs::write(&blob, &bytes[..bytes.len() / 2]).unwrap();
@@ -302,6 +308,43 @@ fn a_provider_that_takes_a_part_of_a_network_leaves_the_rest_to_the_cpu_and_that
     assert!(fell.contains(&"Hardmax"), "{shares:#}");
     let macs = shares["macs_share"].as_object().unwrap().values().map(|share| share.as_f64().unwrap());
     assert!((macs.sum::<f64>() + shares["macs_unknown"].as_f64().unwrap() - 1.0).abs() < 1e-9, "{shares:#}");
+}
+
+/// With OpenVINO: a network that it takes whole, loads, and fails to run, for it counts in 32 bits. Nothing of it is kept that
+/// `run` would take.
+#[test]
+fn a_provider_that_loads_a_network_and_fails_at_its_first_run_is_refused_or_stood_in_for_aloud() {
+    let Some(library) = second_library() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    fs::copy(network("yolov8_nonsquare_wide.onnx"), folder.path().join("net.onnx")).unwrap();
+    let launch = launch(folder.path(), "providers = [\"openvino\", \"cpu\"]", "");
+    let library = format!("runtime.ort_lib=\"{}\"", library.display());
+    let go = |verb: &str, more: &[&str]| call(verb, &launch, &[&["--set", &library], more].concat());
+
+    let said = go("prepare", &["--json"]);
+    assert_eq!(said.code, 4, "{}\n{}", said.out, said.err);
+    let all = prepared(&said)["engines"].clone();
+    assert_eq!((all[0]["provider"].as_str(), all[0]["state"].as_str()), (Some("openvino"), Some("failed")));
+    let reason = all[0]["reason"].as_str().unwrap();
+    assert!(reason.contains("fails at its first run") && reason.contains("OpenVINO"), "{reason}");
+    assert_eq!((all[1]["provider"].as_str(), all[1]["state"].as_str()), (Some("cpu"), Some("built")));
+    assert!(said.err.contains("not prepared: net on openvino (fp32)"), "{}", said.err);
+    assert!(whys(folder.path())[0].contains("fails at its first run"), "{:?}", whys(folder.path()));
+    let kept = engines(folder.path());
+    assert!(kept.len() == 1 && kept[0].display().to_string().contains("net-cpu-"), "{kept:?}");
+
+    for more in [&[][..], &["--allow-build"]] {
+        let said = go("run", more);
+        assert_eq!(said.code, 4, "{}\n{}", said.out, said.err);
+        assert!(said.err.contains("net on openvino (fp32): no engine was prepared"), "{}", said.err);
+        assert_eq!(said.err.contains("fails at its first run"), more.contains(&"--allow-build"), "{}", said.err);
+    }
+    let said = go("run", &["--set", "model.0.fallback=[\"cpu\"]"]);
+    assert_eq!(said.code, 0, "{}\n{}", said.out, said.err);
+    assert!(said.err.contains("fallback:") && said.err.contains("net on cpu"), "{}", said.err);
+    let run: Value = serde_json::from_str(&fs::read_to_string(folder.path().join("out/run.json")).unwrap()).unwrap();
+    assert_eq!(run["engines"][0]["provider"], "cpu");
+    assert!(run["engines"][0]["instead_of"][0].as_str().unwrap().contains("openvino"), "{run:#}");
 }
 
 /// With OpenVINO on a processor with half floats, asked for them behind the launch file's back: boxes differ, and it is not taken.

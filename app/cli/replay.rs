@@ -39,7 +39,9 @@ pub struct Replay {
     /// Put stamps that run backwards in order rather than refuse the drive.
     #[arg(long)]
     sort_stamps: bool,
-    /// Replay a recording of a live run in the order of arrival, without the frames that the run dropped.
+    /// Replay a recording of a live run in the order of arrival, without the frames that the run dropped. Every network that is
+    /// given here is asked about every frame that is left: which of them a governor had stepped down is told by the second in
+    /// the live run's run.json (`governor.taken`), not by the frame in the recording.
     #[arg(long)]
     as_recorded: bool,
     /// Write obstacles as CAN frames to a candump log (see launch/ocellus.dbc).

@@ -134,11 +134,12 @@ impl Shop<'_> {
         match placed.entry.look(&placed.key) {
             Found::Engine(manifest) => {
                 let measured: Measured = serde_json::from_value(manifest.measured.clone())?;
-                if !self.options.again {
-                    return Ok((State::Ready(Box::new(measured)), Some(folder)));
-                }
+                let why = match self.why_build_again(ask, &placed, &measured)? {
+                    None => return Ok((State::Ready(Box::new(measured)), Some(folder))),
+                    Some(why) => why,
+                };
                 expected = Some(measured.cold.load_s);
-                self.aside(ask, &placed.entry, "it was asked to be built again")?;
+                self.aside(ask, &placed.entry, &why)?;
             }
             Found::Unfit(why) => self.aside(ask, &placed.entry, &why)?,
             Found::Nothing => {
@@ -157,6 +158,40 @@ impl Shop<'_> {
                 Err(error)
             }
         }
+    }
+
+    /// Why an engine that is there with its manifest is not good enough; `None` where it is. What a provider builds must load
+    /// in a process of its own, add nothing to its files, and pass its self-check, as it must at the start of a run.
+    fn why_build_again(&self, ask: &Ask, placed: &Placed, measured: &Measured) -> Result<Option<String>> {
+        if self.options.again {
+            return Ok(Some("it was asked to be built again".to_owned()));
+        }
+        if !ask.provider.builds_engines() {
+            return Ok(None);
+        }
+        let what = format!("{}: looking at the engine that is there", ask.label());
+        let (folder, timeout) = (placed.entry.folder.as_path(), self.options.timeout);
+        let work = Work { what: &what, folder, expected_s: Some(measured.warm.load_s), timeout };
+        let files = EngineManifest::of_folder(&placed.entry.engine())?;
+        let why = match work.run("look", &mut self.job(ask, placed, Step::Engine)) {
+            // A full disk or a folder that cannot be written says nothing about the engine.
+            Err(error) => {
+                self.store.check_room()?;
+                Some(format!("it does not load any more: {error:#}"))
+            }
+            Ok((done, _)) => {
+                let reference = super::golden::Golden::at(&placed.entry.golden()).answers();
+                match reference.map(|said| compare(&said, &done.answers, Limits::of(ask.precision)).faults) {
+                    Err(error) => Some(format!("self-check failed: {error:#}")),
+                    Ok(faults) if !faults.is_empty() => Some(format!("self-check failed: {}", faults.join("; "))),
+                    Ok(_) if EngineManifest::of_folder(&placed.entry.engine())? != files => {
+                        Some("it was built again when it was loaded".to_owned())
+                    }
+                    Ok(_) => runs_on(&done.providers, ask.provider).err(),
+                }
+            }
+        };
+        Ok(why)
     }
 
     fn aside(&self, ask: &Ask, entry: &Entry, why: &str) -> Result<()> {
@@ -208,7 +243,8 @@ impl Shop<'_> {
             let (folder, timeout) = (placed.entry.folder.as_path(), self.options.timeout);
             Work { what: &what, folder, expected_s, timeout }.run(name, job)
         };
-        let (cpu, _) = run("reference", work("golden pictures on the CPU", None), &mut reference)?;
+        let (cpu, _) = run("reference", work("golden pictures on the CPU", None), &mut reference)
+            .context("the CPU has nothing to hold it against")?;
         let reference = super::golden::Golden::at(&placed.entry.golden()).answers()?;
         let before_mb = machine::memory(Path::new("/")).available_mb;
         let mut job = self.job(ask, placed, Step::Engine);

@@ -168,7 +168,7 @@ fn timed(model: &mut Model, golden: &Golden) -> Result<(f64, Vec<f64>)> {
         model.network.run(|_| ())?;
         Ok(started.elapsed().as_secs_f64() * 1e3)
     };
-    let first = once()?;
+    let first = once().context("it registers and loads the network, and fails at its first run")?;
     for _ in 0..WARM_UP {
         once()?;
     }

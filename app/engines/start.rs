@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result, anyhow};
 use ocellus_infer::engine::{Entry, Found, Store};
 use ocellus_infer::{Provider, ProviderReport, Runtime};
 use ocellus_percept::image::Image;
@@ -57,8 +57,7 @@ enum Why {
 pub fn load(runtime: &Runtime, plan: &EnginesPlan, network: &ModelPlan) -> Result<(Model, Option<EngineInUse>)> {
     let asks = asks(network)?;
     let building = asks.iter().find(|ask| ask.provider.builds_engines() && ask.registers(runtime).is_ok());
-    // A provider that cannot be had at all is left out and reported, as everywhere.
-    let Some(first) = building else { return Ok((models::load(runtime, &network.request())?, None)) };
+    let Some(first) = building else { return plain(runtime, plan, network, &asks) };
     let provider = first.provider;
     let store = store(plan)?;
     if plan.allow_build {
@@ -77,17 +76,63 @@ pub fn load(runtime: &Runtime, plan: &EnginesPlan, network: &ModelPlan) -> Resul
             Err(Why::NotThere(why) | Why::NotPrepared(why)) => whys.push(format!("{}: {why}", ask.label())),
         }
     }
-    let required = first.require.is_some_and(|required| required != Provider::Cpu);
-    if required || !network.engine.fallback.contains(&Fallback::Cpu) {
+    if !cpu_may_stand_in(first, network) {
         return Err(exit::unmet(refusal(plan, network, provider, &whys)));
     }
+    on_cpu(runtime, network, first, whys)
+}
+
+/// Loads a network none of whose providers builds engines. A provider that cannot be had at all is left out and reported, as
+/// everywhere; one that is there must run the network once, before a frame depends on it: kernels that are not for this
+/// device are only then found out.
+fn plain(
+    runtime: &Runtime,
+    plan: &EnginesPlan,
+    network: &ModelPlan,
+    asks: &[Ask],
+) -> Result<(Model, Option<EngineInUse>)> {
+    let mut model = models::load(runtime, &network.request())?;
+    let provider = model.network.providers().registered.first().copied().unwrap_or(Provider::Cpu);
+    let Some(ask) = asks.iter().find(|ask| ask.provider == provider && provider != Provider::Cpu) else {
+        return Ok((model, None));
+    };
+    let Err(why) = first_run(&mut model) else { return Ok((model, None)) };
+    let whys = vec![format!("{} on {provider}: {why:#}", ask.name)];
+    if !cpu_may_stand_in(ask, network) {
+        return Err(exit::unmet(anyhow!(
+            "{}; `ocellus doctor` gives each provider a network to run, and says what it lacks; `fallback = [\"cpu\"]` of the \
+             model in the launch file lets the CPU stand in{}",
+            whys.join("; "),
+            plan.launch.as_ref().map_or_else(String::new, |launch| format!(" ({})", launch.display()))
+        )));
+    }
+    drop(model);
+    on_cpu(runtime, network, ask, whys)
+}
+
+/// Runs the network once, on a black picture.
+pub fn first_run(model: &mut Model) -> Result<()> {
+    model.network.input_mut(&model.spec.input.name)?.fill(0.0);
+    model.network.run(|_| ()).context("it registers and loads the network, and fails at its first run")
+}
+
+fn cpu_may_stand_in(first: &Ask, network: &ModelPlan) -> bool {
+    let required = first.require.is_some_and(|required| required != Provider::Cpu);
+    !required && network.engine.fallback.contains(&Fallback::Cpu)
+}
+
+/// The network on the CPU, in the place of what `first` asked for.
+fn on_cpu(
+    runtime: &Runtime,
+    network: &ModelPlan,
+    first: &Ask,
+    instead_of: Vec<String>,
+) -> Result<(Model, Option<EngineInUse>)> {
     let request = models::ModelRequest { providers: vec![Provider::Cpu.name().to_owned()], ..network.request() };
     let model = models::load(runtime, &request)?;
     let precision = precision_name(ocellus_percept::model::manifest::Precision::Fp32);
-    let name = first.name.clone();
-    let engine =
-        EngineInUse { model: name, provider: Provider::Cpu, precision, key: None, check: None, instead_of: whys };
-    Ok((model, Some(engine)))
+    let (name, provider) = (first.name.clone(), Provider::Cpu);
+    Ok((model, Some(EngineInUse { model: name, provider, precision, key: None, check: None, instead_of })))
 }
 
 /// A build at the start of a run is given up after this.
@@ -188,5 +233,44 @@ impl EngineInUse {
             .as_ref()
             .map_or_else(String::new, |c| format!(": self-check of {:.1} s: {}", c.seconds, c.check.line()));
         format!("{} on {} ({}){checked}", self.model, self.provider, self.precision)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::launch::{LaunchFile, NetworksPlan};
+
+    /// A plan of a network that OpenVINO loads and cannot run, with `more` in its `[[model]]`.
+    fn plan(more: &str) -> NetworksPlan {
+        let network = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/networks/yolov8_nonsquare_wide.onnx");
+        let text = format!("[[model]]\npath='{network}'\nproviders=['openvino','cpu']\n{more}");
+        NetworksPlan::from_file(&LaunchFile::parse(&text, &[]).unwrap()).unwrap()
+    }
+
+    /// OpenVINO here as a provider that builds nothing: as CUDA without kernels for the GPU at hand.
+    #[test]
+    fn a_provider_that_fails_at_the_first_run_is_stood_in_for_only_where_that_is_allowed() {
+        let Some(library) = std::env::var_os("OCELLUS_TEST_ORT_LIB") else {
+            println!("not run: OCELLUS_TEST_ORT_LIB names no library with a second provider");
+            return;
+        };
+        let runtime = models::start_runtime(Some(library.as_ref())).unwrap();
+        let load = |more: &str| {
+            let plan = plan(more);
+            let network = &plan.models[0];
+            plain(&runtime, &plan.engines, network, &asks(network).unwrap())
+        };
+        for more in ["", "require='openvino'\nfallback=['cpu']"] {
+            let error = load(more).err().unwrap();
+            assert_eq!(exit::code_of(&error), 4, "{error:#}");
+            let text = exit::text_of(&error);
+            let parts = ["yolov8_nonsquare_wide on openvino", "fails at its first run", "fallback"];
+            assert!(parts.iter().all(|part| text.contains(part)), "{text}");
+        }
+        let (mut model, engine) = load("fallback=['cpu']").unwrap();
+        let engine = engine.unwrap();
+        assert!(engine.provider == Provider::Cpu && engine.instead_of[0].contains("first run"), "{engine:?}");
+        first_run(&mut model).unwrap();
     }
 }

@@ -2,6 +2,7 @@
 //! guessed, what does not run and what stands in for what said aloud.
 
 use anyhow::{Result, anyhow};
+use ocellus_infer::TensorMemory;
 
 use super::notes::Notes;
 use crate::engines::{self, EngineInUse};
@@ -32,6 +33,9 @@ pub fn load(plan: &Plan, notes: &Notes) -> Result<(Vec<Model>, Vec<EngineInUse>)
         }
         for failure in &loaded_model.network.providers().failed {
             notes.say("provider", format!("{name}: {} does not run: {}", failure.provider.name(), failure.reason));
+        }
+        if let Some(memory @ TensorMemory::Ordinary { .. }) = &loaded_model.network.providers().memory {
+            notes.say("memory", format!("{name}: {memory}"));
         }
         model.apply_thresholds(&mut loaded_model.spec.thresholds);
         for _ in 1..model.sessions {

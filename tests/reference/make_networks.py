@@ -32,6 +32,10 @@ yolov8_nonsquare_fp32.onnx, _fp16.onnx, _int8.onnx
 yolov8_nonsquare_partly.onnx
                       fp32's answer, by way of a Hardmax of the head whose result is multiplied by 0 and added: an operator that
                       OpenVINO's provider leaves to the CPU. Its nodes have names, so that shares of them can be told.
+yolov8_nonsquare_wide.onnx
+                      fp32's answer, but its means lie in one row for a while, whose length is a sum in 64-bit whole numbers of
+                      what the picture holds: (pixels above 2, of which a picture in 0..1 has none, + 240) * 2^33 / 2^33. OpenVINO
+                      computes whole numbers in 32 bits: there the network loads, and fails at its first run.
 seg_two_masks.onnx    images (1, 3, 64, 96) -> output0 (1, 4 + 2 + 32, 2), output1 (1, 32, 16, 24): YOLOv8-seg's head, two
                       candidates with boxes that do not depend on the picture: cx cy w h = 24 32 40 48 (class 0) and
                       72 32 40 48 (class 1). Scores: mean red (class 0) and mean blue (class 1) of the whole picture.
@@ -183,6 +187,35 @@ def yolov8_partly(folder):
     save(folder, "yolov8_nonsquare_partly", nodes, inputs, outputs, constants, yolo_metadata())
 
 
+def yolov8_wide(folder):
+    nodes = [
+        helper.make_node("AveragePool", ["images"], ["means"], kernel_shape=[CELL, CELL], strides=[CELL, CELL]),
+        helper.make_node("Greater", ["images", "two"], ["too_bright"]),
+        helper.make_node("Cast", ["too_bright"], ["ones"], to=TensorProto.INT64),
+        helper.make_node("ReduceSum", ["ones", "all_axes"], ["none"], keepdims=0),
+        helper.make_node("Add", ["none", "number_of_cells"], ["number"]),
+        helper.make_node("Mul", ["number", "far"], ["product"]),
+        helper.make_node("Greater", ["product", "near"], ["is_far"]),
+        helper.make_node("Where", ["is_far", "right", "wrong"], ["cells"]),
+        helper.make_node("Reshape", ["means", "in_one_row"], ["row"]),
+        helper.make_node("Slice", ["row", "start", "cells", "last_axis"], ["whole_row"]),
+        helper.make_node("Reshape", ["whole_row", "in_rows"], ["means_again"]),
+        helper.make_node("Conv", ["means_again", "head_weight", "head_bias"], ["head"]),
+    ]
+    constants = yolo_tail(nodes, "head", np.float32)
+    constants += [constant("head_weight", HEAD.reshape(5, 3, 1, 1)), constant("head_bias", HEAD_BIAS)]
+    constants += [constant("two", 2.0), constant("all_axes", [0, 1, 2, 3], np.int64)]
+    constants += [constant("number_of_cells", [ROWS * COLUMNS], np.int64), constant("far", [2**33], np.int64)]
+    constants += [constant("near", [2**32], np.int64), constant("right", [ROWS * COLUMNS], np.int64)]
+    constants.append(constant("wrong", [7], np.int64))
+    constants += [constant("start", [0], np.int64), constant("last_axis", [2], np.int64)]
+    constants += [constant("in_one_row", [1, 3, ROWS * COLUMNS], np.int64)]
+    constants += [constant("in_rows", [1, 3, ROWS, COLUMNS], np.int64)]
+    inputs = [tensor("images", [1, 3, ROWS * CELL, COLUMNS * CELL])]
+    outputs = [tensor("output0", [1, 7, ROWS * COLUMNS])]
+    save(folder, "yolov8_nonsquare_wide", nodes, inputs, outputs, constants, yolo_metadata())
+
+
 def yolov8_int8(folder):
     """Two quantized convolutions: the mean of a cell (depthwise, 16 x 16) and the head (1 x 1)."""
     nodes, constants = [], []
@@ -267,6 +300,7 @@ def main():
     yolov8_float(folder, "yolov8_nonsquare_fp16", np.float16, TensorProto.FLOAT16)
     yolov8_int8(folder)
     yolov8_partly(folder)
+    yolov8_wide(folder)
     seg_two_masks(folder)
 
 

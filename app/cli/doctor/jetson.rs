@@ -1,6 +1,7 @@
 //! A Jetson's own: JetPack, the versions of NVIDIA's packages, power mode, over-current. Nothing is said on other computers.
 
 use std::path::Path;
+use std::process::Command;
 
 use super::line::Line;
 use crate::machine;
@@ -65,7 +66,19 @@ pub fn look(root: &Path) -> Vec<Line> {
             "a stronger supply (19 V, 45 W or more for the developer kit), or a lower power mode",
         ));
     }
+    lines.extend(tegrastats(root).map(|said| Line::ok("tegrastats", said)));
     lines
+}
+
+/// A line of the board's own tool: load, clocks, temperatures and rails as NVIDIA names them. It never ends by itself.
+fn tegrastats(root: &Path) -> Option<String> {
+    let tool = root.join("usr/bin/tegrastats");
+    if !tool.is_file() {
+        return None;
+    }
+    let output = Command::new("timeout").arg("2").arg(&tool).args(["--interval", "500"]).output().ok()?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    said.lines().map(str::trim).find(|line| !line.is_empty()).map(str::to_owned)
 }
 
 /// Versions out of dpkg's own list.
@@ -127,12 +140,16 @@ mod tests {
                 ("var/lib/nvpmodel/status", "pmode:0000"),
                 ("etc/nvpmodel.conf", "< POWER_MODEL ID=0 NAME=15W >\n"),
                 ("sys/class/hwmon/hwmon0/oc1_event_cnt", "7"),
+                ("usr/bin/tegrastats", "#!/bin/sh\necho \"RAM 2461/7620MB $1 $2\"\nexec sleep 60\n"),
             ],
         );
+        let tool = root.path().join("usr/bin/tegrastats");
+        std::fs::set_permissions(&tool, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
         let lines = look(root.path());
         let text: Vec<String> = lines.iter().map(|l| format!("{}: {}", l.about, l.text)).collect();
         assert!(text.contains(&"JetPack: 6.2 or later (L4T 36.4.3)".to_owned()), "{text:?}");
         assert!(text.contains(&"packages: TensorRT 10.3.0.30-1+cuda12.5, CUDA 12.6.68-1".to_owned()), "{text:?}");
+        assert!(text.contains(&"tegrastats: RAM 2461/7620MB --interval 500".to_owned()), "{text:?}");
         let warned: Vec<&str> = lines.iter().filter(|l| l.level == Level::Warn).map(|l| l.about).collect();
         assert_eq!(warned, ["packages", "power mode", "over-current"]);
         assert!(lines.iter().all(|l| l.level == Level::Ok || !l.remedy.is_empty()));

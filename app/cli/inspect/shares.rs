@@ -53,6 +53,10 @@ fn by_provider(
     by_node: &BTreeMap<String, u64>,
 ) -> (BTreeMap<String, f64>, f64) {
     let all: u64 = by_node.values().sum();
+    // One that runs every node runs every multiply-accumulate, whatever the nodes became.
+    if let (1, Some(alone), true) = (assigned.len(), assigned.keys().next(), all > 0) {
+        return (BTreeMap::from([(alone.clone(), 1.0)]), 0.0);
+    }
     let mut macs: BTreeMap<String, u64> = assigned.keys().map(|provider| (provider.clone(), 0)).collect();
     for (name, node) in by_node {
         let owns = |(_, nodes): &(&String, &Vec<AssignedNode>)| nodes.iter().any(|n| n.name == *name);
@@ -133,6 +137,8 @@ mod tests {
         assert_eq!((macs["a"], macs["b"], unknown), (0.6, 0.3, 0.1));
         let (macs, unknown) = by_provider(&assigned(&["", "x"], &[""]), &by_node);
         assert_eq!((macs["a"], macs["b"], unknown), (0.3, 0.0, 0.7));
+        let alone = BTreeMap::from([("a".to_owned(), vec![node("x merged with y")])]);
+        assert_eq!(by_provider(&alone, &by_node), (BTreeMap::from([("a".to_owned(), 1.0)]), 0.0));
         let (macs, unknown) = by_provider(&assigned(&["x"], &[]), &BTreeMap::new());
         assert_eq!((macs["a"], unknown), (0.0, 0.0));
     }

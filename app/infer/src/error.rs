@@ -192,6 +192,21 @@ pub enum InferError {
         /// What ONNX Runtime said.
         reason: String,
     },
+    /// CUDA graphs were asked for, and cannot be had.
+    #[error(
+        "{key} was asked of {provider}, but a CUDA graph cannot run the network {network}: {reason}; take the option out of \
+         the launch file, or export the network with fixed sizes"
+    )]
+    CudaGraph {
+        /// File or name.
+        network: String,
+        /// The provider.
+        provider: Provider,
+        /// Its option.
+        key: &'static str,
+        /// Why not.
+        reason: String,
+    },
     /// An output is not of the shape the network declares.
     #[error(
         "output {name:?} of {network}: expected shape {expected}, got {got}; the file contradicts itself: export it again"

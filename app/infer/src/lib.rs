@@ -20,6 +20,6 @@ mod runtime;
 
 pub use error::InferError;
 pub use library::{Library, LibraryError};
-pub use network::{INTRA_THREADS, Network, SessionOptions, registers};
+pub use network::{INTRA_THREADS, Network, SessionOptions, TensorMemory, registers};
 pub use provider::{AssignedNode, NodeShare, Provider, ProviderFailure, ProviderReport, UnknownProvider};
 pub use runtime::{LogLine, Runtime};

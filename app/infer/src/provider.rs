@@ -11,6 +11,8 @@ use std::str::FromStr;
 use ort::ep::{self, ArbitrarilyConfigurableExecutionProvider as _, ExecutionProviderDispatch};
 use serde::{Deserialize, Serialize};
 
+use crate::network::TensorMemory;
+
 /// An execution provider that the bindings can register.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -167,6 +169,9 @@ pub struct ProviderReport {
     pub nodes: BTreeMap<String, NodeShare>,
     /// Whether the library told which provider runs which node.
     pub nodes_known: bool,
+    /// Where inputs and outputs lie, where a GPU's provider is registered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<TensorMemory>,
     /// The nodes themselves, by provider; they are not written down.
     #[serde(skip)]
     pub assigned: BTreeMap<String, Vec<AssignedNode>>,
@@ -209,6 +214,9 @@ impl fmt::Display for ProviderReport {
         } else {
             let names: Vec<_> = self.registered.iter().map(|provider| provider.name()).collect();
             write!(f, "registered: {} (this library does not tell shares)", names.join(", "))?;
+        }
+        if let Some(memory) = &self.memory {
+            write!(f, "; {memory}")?;
         }
         self.failed.iter().try_for_each(|failure| write!(f, "; {} failed: {}", failure.provider, failure.reason))
     }

@@ -7,12 +7,11 @@ use half::f16;
 use half::slice::HalfFloatSliceExt as _;
 use ocellus_percept::model::{ElementType, IoInfo};
 use ocellus_percept::tensor::{TensorData, TensorView};
-use ort::AsPointer;
-use ort::memory::Allocator;
-use ort::session::SessionInputValue;
+use ort::session::{Session, SessionInputValue};
 use ort::sys::OrtValue;
-use ort::value::{DynValue, Outlet, PrimitiveTensorElementType, Tensor, TensorElementType};
+use ort::value::{DynValue, Outlet, PrimitiveTensorElementType, TensorElementType};
 
+use super::memory::{Held, Memory};
 use crate::InferError;
 
 /// What the file declares of one input or output. A value that is no tensor has no element type and no shape.
@@ -66,10 +65,19 @@ fn allows(declared: &[Option<usize>], shape: &[usize]) -> bool {
 /// A buffer in ONNX Runtime's memory, and for f16 the f32 twin that callers write.
 #[derive(Debug)]
 enum Buffer {
-    F32(Tensor<f32>),
-    F16 { wide: Vec<f32>, narrow: Tensor<f16> },
-    I64(Tensor<i64>),
-    U8(Tensor<u8>),
+    F32(Held),
+    F16 { wide: Vec<f32>, narrow: Held },
+    I64(Held),
+    U8(Held),
+}
+
+impl Buffer {
+    /// What ONNX Runtime reads.
+    fn held(&self) -> &Held {
+        match self {
+            Self::F32(held) | Self::F16 { narrow: held, .. } | Self::I64(held) | Self::U8(held) => held,
+        }
+    }
 }
 
 /// One input and its buffer.
@@ -85,7 +93,12 @@ pub(super) struct InputSlot {
 impl InputSlot {
     /// The slot for a declared input. Its buffer is made at once where the shape is known, a dynamic first dimension
     /// (the batch) counting as 1.
-    pub(super) fn new(network: &str, info: &IoInfo, declared_type: &str) -> Result<Self, InferError> {
+    pub(super) fn new(
+        network: &str,
+        info: &IoInfo,
+        declared_type: &str,
+        (session, memory): (&Session, &Memory),
+    ) -> Result<Self, InferError> {
         let element = match info.element {
             Some(ElementType::I32) | None => {
                 return Err(InferError::UnsupportedType {
@@ -100,7 +113,7 @@ impl InputSlot {
         let mut slot = Self { info: info.clone(), element, shape: None, buffer: None, written: false };
         let dims = info.shape.iter().enumerate().map(|(i, dim)| dim.or((i == 0).then_some(1)));
         if let Some(shape) = dims.collect::<Option<Vec<usize>>>() {
-            slot.set_shape(network, &shape)?;
+            slot.set_shape(network, &shape, (session, memory))?;
         }
         Ok(slot)
     }
@@ -113,7 +126,12 @@ impl InputSlot {
         self.shape.as_deref()
     }
 
-    pub(super) fn set_shape(&mut self, network: &str, shape: &[usize]) -> Result<(), InferError> {
+    pub(super) fn set_shape(
+        &mut self,
+        network: &str,
+        shape: &[usize],
+        (session, memory): (&Session, &Memory),
+    ) -> Result<(), InferError> {
         if self.shape.as_deref() == Some(shape) {
             return Ok(());
         }
@@ -130,10 +148,13 @@ impl InputSlot {
             return Err(misfit());
         }
         let made = match self.element {
-            ElementType::F16 => zeros(&dims, f16::ZERO).map(|narrow| Buffer::F16 { wide: vec![0.0; length], narrow }),
-            ElementType::I64 => zeros(&dims, 0i64).map(Buffer::I64),
-            ElementType::U8 => zeros(&dims, 0u8).map(Buffer::U8),
-            ElementType::F32 | ElementType::I32 => zeros(&dims, 0f32).map(Buffer::F32),
+            ElementType::F16 => {
+                let narrow = memory.tensor(session, &dims, f16::ZERO);
+                narrow.map(|narrow| Buffer::F16 { wide: vec![0.0; length], narrow })
+            }
+            ElementType::I64 => memory.tensor(session, &dims, 0_i64).map(Buffer::I64),
+            ElementType::U8 => memory.tensor(session, &dims, 0_u8).map(Buffer::U8),
+            ElementType::F32 | ElementType::I32 => memory.tensor(session, &dims, 0_f32).map(Buffer::F32),
         };
         let buffer = made.map_err(|error| failure(network, &error))?;
         self.shape = Some(shape.to_owned());
@@ -171,29 +192,19 @@ impl InputSlot {
             });
         }
         if let Some(Buffer::F16 { wide, narrow }) = &mut self.buffer {
-            elements(network, narrow)?.convert_from_f32_slice(wide);
+            elements::<f16>(network, narrow)?.convert_from_f32_slice(wide);
         }
         Ok(())
     }
 
     /// The value handed to ONNX Runtime, without a copy; `None` before the shape is known.
     pub(super) fn value(&self) -> Option<SessionInputValue<'_>> {
-        Some(match self.buffer.as_ref()? {
-            Buffer::F32(tensor) => tensor.into(),
-            Buffer::F16 { narrow, .. } => narrow.into(),
-            Buffer::I64(tensor) => tensor.into(),
-            Buffer::U8(tensor) => tensor.into(),
-        })
+        Some((&self.buffer.as_ref()?.held().value).into())
     }
 
-    /// The address of the value handed to ONNX Runtime; `None` before the shape is known.
+    /// The address of the value that is bound; `None` before the shape is known.
     pub(super) fn pointer(&self) -> Option<*const OrtValue> {
-        Some(match self.buffer.as_ref()? {
-            Buffer::F32(tensor) => tensor.ptr(),
-            Buffer::F16 { narrow, .. } => narrow.ptr(),
-            Buffer::I64(tensor) => tensor.ptr(),
-            Buffer::U8(tensor) => tensor.ptr(),
-        })
+        Some(self.buffer.as_ref()?.held().bound())
     }
 
     /// Checks that there is a buffer, of an element type that is written as `asked`; it counts as written from now on.
@@ -253,18 +264,18 @@ impl OutputSlot {
     }
 
     /// A tensor for its value; `None` where the file does not tell the size, or it has none.
-    pub(super) fn tensor(&self) -> Option<Result<DynValue, ort::Error>> {
+    pub(super) fn tensor(&self, session: &Session, memory: &Memory) -> Option<Result<Held, ort::Error>> {
         let dims = self.info.shape.iter().map(|dim| i64::try_from((*dim)?).ok().filter(|d| *d > 0));
         let dims: Vec<i64> = dims.collect::<Option<_>>()?;
         if dims.is_empty() {
             return None;
         }
         Some(match self.info.element? {
-            ElementType::F32 => zeros(&dims, 0_f32).map(Tensor::into_dyn),
-            ElementType::F16 => zeros(&dims, f16::ZERO).map(Tensor::into_dyn),
-            ElementType::I64 => zeros(&dims, 0_i64).map(Tensor::into_dyn),
-            ElementType::I32 => zeros(&dims, 0_i32).map(Tensor::into_dyn),
-            ElementType::U8 => zeros(&dims, 0_u8).map(Tensor::into_dyn),
+            ElementType::F32 => memory.tensor(session, &dims, 0_f32),
+            ElementType::F16 => memory.tensor(session, &dims, f16::ZERO),
+            ElementType::I64 => memory.tensor(session, &dims, 0_i64),
+            ElementType::I32 => memory.tensor(session, &dims, 0_i32),
+            ElementType::U8 => memory.tensor(session, &dims, 0_u8),
         })
     }
 
@@ -312,25 +323,8 @@ fn lengthen<T: Copy + Into<i64>>(long: &mut Vec<i64>, short: &[T]) {
     long.extend(short.iter().map(|&element| element.into()));
 }
 
-/// A tensor of `shape` filled with `zero`, in memory of ONNX Runtime, which is aligned for its kernels.
-fn zeros<T>(shape: &[i64], zero: T) -> Result<Tensor<T>, ort::Error>
-where
-    T: PrimitiveTensorElementType + Copy + std::fmt::Debug,
-{
-    let mut tensor = Tensor::<T>::new(&Allocator::default(), shape.to_vec())?;
-    let length = shape.iter().product::<i64>() as usize;
-    let start = tensor.data_ptr_mut().cast::<T>();
-    // SAFETY: the tensor was made with room for `length` elements of T, in memory of the CPU's allocator. It must be
-    // written before it is first seen as a slice.
-    (0..length).for_each(|i| unsafe { start.add(i).write(zero) });
-    Ok(tensor)
-}
-
-fn elements<'a, T>(network: &str, tensor: &'a mut Tensor<T>) -> Result<&'a mut [T], InferError>
-where
-    T: PrimitiveTensorElementType + std::fmt::Debug,
-{
-    tensor.try_extract_tensor_mut::<T>().map(|(_, elements)| elements).map_err(|error| failure(network, &error))
+fn elements<'a, T: PrimitiveTensorElementType>(network: &str, held: &'a mut Held) -> Result<&'a mut [T], InferError> {
+    held.value.try_extract_tensor_mut::<T>().map(|(_, elements)| elements).map_err(|error| failure(network, &error))
 }
 
 fn extract<'a, T: PrimitiveTensorElementType>(network: &str, value: &'a DynValue) -> Result<&'a [T], InferError> {

@@ -11,6 +11,7 @@ use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::value::Outlet;
 
 use super::io::{InputSlot, OutputSlot, info_of};
+use super::memory::{GpuUse, Memory};
 use super::{Network, SessionOptions};
 use crate::assignment;
 use crate::provider::{Provider, ProviderFailure, ProviderReport};
@@ -43,7 +44,8 @@ pub(super) fn load(
         let ran = report.to_string();
         return Err(InferError::RequiredProvider { network: name.to_owned(), provider, reason, ran });
     }
-    let mut network = assemble(runtime, name, bytes, session, report)?;
+    let gpu = GpuUse::of(&report.registered, &options.provider_options);
+    let mut network = assemble(runtime, name, bytes, (session, gpu), report)?;
     network.profiled = options.profile.is_some();
     Ok(network)
 }
@@ -194,18 +196,22 @@ fn commit(mut builder: SessionBuilder, bytes: &[u8]) -> Result<Session, ort::Err
     builder.commit_from_memory(bytes)
 }
 
-fn assemble(
+pub(super) fn assemble(
     runtime: &Runtime,
     name: &str,
     bytes: &[u8],
-    session: Session,
-    report: ProviderReport,
+    (session, gpu): (Session, Option<GpuUse>),
+    mut report: ProviderReport,
 ) -> Result<Network, InferError> {
+    let memory = Memory::of(&session, gpu);
+    report.memory = memory.told();
     let type_of = |outlet: &Outlet| outlet.dtype().to_string();
     let input_infos: Vec<IoInfo> = session.inputs().iter().map(info_of).collect();
     let output_infos: Vec<IoInfo> = session.outputs().iter().map(info_of).collect();
     let inputs = input_infos.iter().zip(session.inputs());
-    let inputs = inputs.map(|(info, outlet)| InputSlot::new(name, info, &type_of(outlet))).collect::<Result<_, _>>()?;
+    let inputs = inputs
+        .map(|(info, outlet)| InputSlot::new(name, info, &type_of(outlet), (&session, &memory)))
+        .collect::<Result<_, _>>()?;
     let outputs = output_infos.iter().zip(session.outputs());
     let outputs =
         outputs.map(|(info, outlet)| OutputSlot::new(name, info, &type_of(outlet))).collect::<Result<_, _>>()?;
@@ -213,6 +219,7 @@ fn assemble(
     Ok(Network {
         name: name.to_owned(),
         session,
+        memory,
         inputs,
         outputs,
         input_infos,

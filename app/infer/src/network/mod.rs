@@ -8,6 +8,7 @@
 mod bound;
 mod io;
 mod load;
+mod memory;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -23,6 +24,8 @@ use crate::{InferError, Runtime};
 use crate::{assignment, profile};
 use bound::Bound;
 use io::{InputSlot, OutputSlot};
+use memory::Memory;
+pub use memory::TensorMemory;
 
 /// Outputs whose views need no list of their own in memory: of all head families, those with a head for each stride have most.
 const OUTPUTS_USUAL: usize = 16;
@@ -70,11 +73,13 @@ pub fn registers(runtime: &Runtime, provider: Provider, pairs: &BTreeMap<String,
 /// A loaded network.
 pub struct Network {
     name: String,
-    session: Session,
-    inputs: Vec<InputSlot>,
-    outputs: Vec<OutputSlot>,
     /// Made at the first run with inputs of these sizes; `None` inside where it cannot be.
     bound: Option<Option<Bound>>,
+    inputs: Vec<InputSlot>,
+    outputs: Vec<OutputSlot>,
+    memory: Memory,
+    // After what lies in its providers' memory.
+    session: Session,
     input_infos: Vec<IoInfo>,
     output_infos: Vec<IoInfo>,
     metadata: BTreeMap<String, String>,
@@ -186,7 +191,8 @@ impl Network {
     pub fn set_input_shape(&mut self, name: &str, shape: &[usize]) -> Result<(), InferError> {
         let network = self.name.clone();
         self.bound = None;
-        self.slot(name)?.set_shape(&network, shape)
+        let Self { inputs, input_infos, session, memory, .. } = self;
+        find(&network, inputs, input_infos, name)?.set_shape(&network, shape, (session, memory))
     }
 
     /// The shape that the input `name` has now; `None` where it is dynamic and not set.
@@ -233,7 +239,7 @@ impl Network {
     /// # Errors
     /// An input that was never written; a failure inside ONNX Runtime; an output whose shape is not the declared one.
     pub fn run<R>(&mut self, read: impl FnOnce(&[TensorView<'_>]) -> R) -> Result<R, InferError> {
-        let Self { name: network, session, inputs, outputs, bound, .. } = self;
+        let Self { name: network, session, inputs, outputs, bound, memory, .. } = self;
         inputs.iter_mut().try_for_each(|input| input.ready(network))?;
         let failed = |network: &str, error: ort::Error| InferError::Run {
             network: network.to_owned(),
@@ -241,11 +247,15 @@ impl Network {
         };
         let bound = match bound {
             Some(bound) => bound,
-            None => bound.insert(Bound::of(session, inputs, outputs).map_err(|error| failed(network, error))?),
+            None => {
+                let made = Bound::of(session, memory, inputs, outputs).map_err(|error| failed(network, error))?;
+                check_graph(network, memory, made.is_some())?;
+                bound.insert(made)
+            }
         };
         if let Some(bound) = bound {
-            bound.run(session).map_err(|error| failed(network, error))?;
-            return read_values(network, outputs, |i| bound.outputs.get(i), read);
+            bound.run(session, inputs).map_err(|error| failed(network, error))?;
+            return read_values(network, outputs, |i| bound.output(i), read);
         }
         let values: Vec<SessionInputValue<'_>> = inputs.iter().filter_map(InputSlot::value).collect();
         let results = session.run(values.as_slice()).map_err(|error| failed(network, error))?;
@@ -263,6 +273,18 @@ impl std::fmt::Debug for Network {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Network").field("name", &self.name).field("providers", &self.report).finish_non_exhaustive()
     }
+}
+
+/// Refuses CUDA graphs where they would answer every picture as the first: a graph replays what was captured, at the addresses it
+/// was captured with.
+fn check_graph(network: &str, memory: &Memory, is_bound: bool) -> Result<(), InferError> {
+    let Some((provider, key)) = memory.graph() else { return Ok(()) };
+    let reason = match memory.refused() {
+        _ if !is_bound => "one of its outputs has no fixed size in the file".to_owned(),
+        Some(refused) => format!("pinned memory is refused ({refused})"),
+        None => return Ok(()),
+    };
+    Err(InferError::CudaGraph { network: network.to_owned(), provider, key, reason })
 }
 
 /// Hands the outputs that have values to `read`.
