@@ -1,7 +1,8 @@
 //! The socket: how large its buffer really is, when a datagram came, and how many the kernel had no room for.
 //!
 //! Linux stamps a datagram when it takes it from the network (`SO_TIMESTAMPNS`), by the wall clock: however late it is read, and
-//! however many wait before it, that is when it came; but for those of the first milliseconds, until the kernel heeds it. Elsewhere it is stamped when it is read. Linux tells per socket how many it
+//! however many wait before it, that is when it came; but for those of the first milliseconds, until the kernel heeds it. Elsewhere, and
+//! where a kernel has no such stamps, it is stamped when it is read. Linux tells per socket how many it
 //! threw away, too (`/proc/net/udp`, the column `drops`); elsewhere nobody does.
 
 use std::io::{self, ErrorKind};
@@ -41,7 +42,7 @@ impl Socket {
         let granted = if cfg!(target_os = "linux") { told / 2 } else { told };
         socket.bind(&address.into())?;
         #[cfg(target_os = "linux")]
-        nix::sys::socket::setsockopt(&socket, nix::sys::socket::sockopt::ReceiveTimestampns, &true)?;
+        ask_for_stamps(&socket)?;
         let socket = Self {
             inner: socket.into(),
             #[cfg(target_os = "linux")]
@@ -109,6 +110,16 @@ impl Socket {
         let address = self.address().ok()?;
         let table = if address.is_ipv4() { "/proc/net/udp" } else { "/proc/net/udp6" };
         dropped_in(&std::fs::read_to_string(table).ok()?, address.port())
+    }
+}
+
+/// Asks the kernel to stamp what comes. One that has no such stamps (a kernel in user space, an emulator) is no reason to hear nothing:
+/// datagrams are stamped when they are read, then.
+#[cfg(target_os = "linux")]
+fn ask_for_stamps(socket: &socket2::Socket) -> io::Result<()> {
+    match nix::sys::socket::setsockopt(socket, nix::sys::socket::sockopt::ReceiveTimestampns, &true) {
+        Err(nix::errno::Errno::ENOPROTOOPT) => Ok(()),
+        asked => Ok(asked?),
     }
 }
 
