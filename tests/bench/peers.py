@@ -189,7 +189,7 @@ def main():
     asked = arguments.parse_args()
     cv2.setNumThreads(1)
     tensor = crowd()
-    peers = {"letterbox": [], "decode": [], "ultralytics": [], "bytetrack": [], "dora": []}
+    peers = {"letterbox": [], "decode": [], "ultralytics": [], "bytetrack": [], "dora": [], "pipe": []}
     mine = {LETTERBOX: [], DECODE: [], TRACK: [], HOP: []}
     with_ultralytics = asked.ultralytics and heavy.installed()
     for _ in range(TURNS):
@@ -199,7 +199,7 @@ def main():
         peers["letterbox"].append(preprocessing())
         peers["decode"].append(median_us(lambda: decode_numpy(tensor)))
         ultralytics = (lambda: heavy.nms_us(tensor, median_us)) if with_ultralytics else (lambda: None)
-        for name, measure in (("ultralytics", ultralytics), ("bytetrack", bytetrack), ("dora", hop.dora_hop_us)):
+        for name, measure in (("ultralytics", ultralytics), ("bytetrack", bytetrack), ("dora", hop.dora_hop_us), ("pipe", hop.pipe_hop_us)):
             us = measure()
             if us is not None:
                 peers[name].append(us)
@@ -220,6 +220,7 @@ def main():
     if peers["dora"]:
         # Ours goes there and back; half of it is one way.
         row("2.76 MB frame between stages", "dora, two Python nodes", peers["dora"], [us / 2 for us in mine[HOP]], 50)
+        row("the same", "one byte, a pipe (waking alone)", peers["pipe"], [us / 2 for us in mine[HOP]], None)
     else:
         print("dora is not installed, or does not run: its hop was not measured")
     if asked.model and asked.pictures:
