@@ -243,3 +243,27 @@ fn who_waits_for_room_takes_none_from_those_who_send() {
         assert!(report.failures.is_empty() && report.abandoned.is_empty(), "{report:?}");
     }
 }
+
+/// Answers within microseconds make a receiver look on without sleeping; it must see what comes then, and the end.
+#[test]
+fn a_receiver_that_looks_on_sees_elements_and_the_end() {
+    let crew = Crew::new();
+    let (ask, asked) = crew.channel(QueueSpec::block("there", 1));
+    let (answer, answered) = crew.channel(QueueSpec::block("back", 1));
+    let echo = move || {
+        while let Some(n) = asked.recv() {
+            let _ = answer.send(n + 1);
+        }
+        Ok::<(), String>(())
+    };
+    crew.spawn("echo", echo).unwrap();
+    for n in 0..20_000_u64 {
+        assert_eq!(ask.send(n), SendOutcome::Sent);
+        assert_eq!(answered.recv(), Some(n + 1));
+    }
+    // The echo looks on for the next when the queue is closed.
+    ask.close();
+    assert_eq!(answered.recv(), None);
+    assert!(crew.join(JoinLimits::default()).failures.is_empty());
+    assert_eq!((ask.stats().received, answered.stats().received), (20_000, 20_000));
+}
