@@ -2,8 +2,8 @@
 //!
 //! Linux stamps a datagram when it takes it from the network (`SO_TIMESTAMPNS`), by the wall clock: however late it is read, and
 //! however many wait before it, that is when it came; but for those of the first milliseconds, until the kernel heeds it. Elsewhere, and
-//! where a kernel has no such stamps, it is stamped when it is read. Linux tells per socket how many it
-//! threw away, too (`/proc/net/udp`, the column `drops`); elsewhere nobody does.
+//! where a kernel has no such stamps, it is stamped when it is read. Linux tells per socket how many it threw away, too
+//! (`/proc/net/udp`, the column `drops`); elsewhere nobody does.
 
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
